@@ -1,0 +1,71 @@
+//! Mounts a user asks for.
+
+use serde::{Deserialize, Serialize};
+
+/// One mount. Paths are absolute; `target` is inside the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    pub kind: MountKind,
+    pub target: String,
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MountKind {
+    /// A file or folder of the host.
+    Bind {
+        source: String,
+        #[serde(default)]
+        propagation: Propagation,
+        /// Takes the mounts below `source` along.
+        #[serde(default)]
+        recursive: bool,
+        /// Makes the folder on the host when missing (`-v` does, `--mount` does not).
+        #[serde(default)]
+        create_source: bool,
+    },
+    /// A named volume; an empty name is an anonymous one.
+    Volume {
+        name: String,
+        #[serde(default)]
+        no_copy: bool,
+    },
+    Tmpfs {
+        #[serde(default)]
+        size_bytes: Option<u64>,
+        /// Permission bits, 0o1777 when absent.
+        #[serde(default)]
+        mode: Option<u32>,
+        /// Further mount options, as `--tmpfs /x:noexec,uid=1` has them.
+        #[serde(default)]
+        options: Vec<String>,
+    },
+}
+
+/// How mounts made later travel. Source: mount_namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Propagation {
+    Private,
+    #[default]
+    Rprivate,
+    Shared,
+    Rshared,
+    Slave,
+    Rslave,
+}
+
+impl Propagation {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Rprivate => "rprivate",
+            Self::Shared => "shared",
+            Self::Rshared => "rshared",
+            Self::Slave => "slave",
+            Self::Rslave => "rslave",
+        }
+    }
+}
