@@ -1,0 +1,215 @@
+//! Verbs on containers.
+
+use crate::{Engine, Result};
+use gantry_model::{Caller, ContainerId, ContainerName, ContainerSpec, Digest, PortBinding, Protocol, Signal, State};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// One row of a list; made from memory, no disk and no process is asked.
+#[derive(Debug, Clone)]
+pub struct ContainerSummary {
+    pub id: ContainerId,
+    pub name: ContainerName,
+    /// As the user wrote it.
+    pub image: String,
+    pub image_id: Digest,
+    /// Entrypoint and command as started.
+    pub command: Vec<String>,
+    pub state: State,
+    /// `Up 3 seconds`, `Exited (3) 2 minutes ago`, `Created`: docker's words.
+    pub status: String,
+    pub exit_code: Option<i32>,
+    pub oom_killed: bool,
+    pub created_at_ms: i64,
+    pub started_at_ms: Option<i64>,
+    pub finished_at_ms: Option<i64>,
+    pub labels: BTreeMap<String, String>,
+    pub ports: Vec<PublishedPort>,
+    pub network: String,
+    pub ip: Option<IpAddr>,
+    pub mounts: Vec<String>,
+    pub tty: bool,
+    pub open_stdin: bool,
+    pub pid: Option<i32>,
+    /// Last sample, while live.
+    pub cpu_percent: Option<f64>,
+    pub memory_bytes: Option<u64>,
+    pub memory_limit_bytes: Option<u64>,
+    /// CPU percent of the last minutes, oldest first, for a spark line.
+    pub cpu_history: Vec<f32>,
+}
+
+/// A port as it is published now (host port resolved); `host` is `None` for a port that is only exposed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedPort {
+    pub container_port: u16,
+    pub protocol: Protocol,
+    pub host: Option<(IpAddr, u16)>,
+}
+
+/// Everything about one container.
+#[derive(Debug, Clone)]
+pub struct ContainerDetail {
+    pub summary: ContainerSummary,
+    /// The wish as stored, image defaults merged in (`cmd`, `env`, `user` … are what runs).
+    pub spec: ContainerSpec,
+    pub path: String,
+    pub args: Vec<String>,
+    pub restart_count: u32,
+    /// Why it failed to start or ended, in one sentence; empty if there is nothing to say.
+    pub error: String,
+    pub gateway: Option<IpAddr>,
+    pub mac: Option<String>,
+    pub log_path: String,
+    /// Folder of the writable layer.
+    pub upper_dir: String,
+    pub hosts_path: String,
+    pub resolv_conf_path: String,
+    pub hostname_path: String,
+    pub execs: Vec<gantry_model::ExecId>,
+    pub monitor_pid: Option<i32>,
+    /// `gantry run …`: the equivalent command.
+    pub command_line: String,
+}
+
+/// Which containers a list shows. Values of one key are OR-ed, keys and labels AND-ed.
+#[derive(Debug, Clone, Default)]
+pub struct ListFilter {
+    /// Also those that do not run.
+    pub all: bool,
+    pub limit: Option<usize>,
+    pub id: Vec<String>,
+    pub name: Vec<String>,
+    pub state: Vec<State>,
+    /// `key` or `key=value`.
+    pub label: Vec<String>,
+    /// Image reference or id.
+    pub ancestor: Vec<String>,
+    pub exited: Vec<i32>,
+    pub network: Vec<String>,
+    pub volume: Vec<String>,
+    pub before: Option<String>,
+    pub since: Option<String>,
+    pub publish: Vec<PortBinding>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Created {
+    pub id: ContainerId,
+    pub name: ContainerName,
+    /// Wishes that this host can't honour and that are not safety relevant.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveOptions {
+    pub force: bool,
+    /// Also its anonymous volumes.
+    pub volumes: bool,
+}
+
+/// Source: Docker Engine API, `POST /containers/{id}/wait`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WaitCondition {
+    #[default]
+    NotRunning,
+    NextExit,
+    Removed,
+}
+
+/// A wait that has begun: nothing that happens after it was made is missed.
+pub struct Waiter {
+    pub(crate) done: tokio::sync::oneshot::Receiver<Result<i32>>,
+}
+
+impl Waiter {
+    /// The exit code.
+    pub async fn exit_code(self) -> Result<i32> {
+        self.done.await.unwrap_or_else(|_| Err(crate::EngineError::said(gantry_model::Kind::Cancelled, "the server is stopping")))
+    }
+}
+
+/// `ps` inside the container. The last column takes the rest of the line.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessTable {
+    pub titles: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+/// How a container is walled in, for people.
+#[derive(Debug, Clone, Default)]
+pub struct Isolation {
+    pub namespaces: Vec<IsolationFact>,
+    pub limits: Vec<IsolationFact>,
+    pub capabilities: Vec<IsolationFact>,
+    pub seccomp: Vec<IsolationFact>,
+    pub paths: Vec<IsolationFact>,
+    /// What weakens it, worst first; empty for a default container.
+    pub warnings: Vec<String>,
+}
+
+/// One fact: `pid` · `pid:[4026532198]` · "Sees only its own processes; its first process is number 1."
+#[derive(Debug, Clone)]
+pub struct IsolationFact {
+    pub name: String,
+    pub value: String,
+    pub meaning: String,
+    /// False: shared with the host, or switched off.
+    pub strong: bool,
+}
+
+/// Containers. `reference` is an id, a unique prefix of one, or a name with or without `/`.
+impl Engine {
+    pub async fn list_containers(&self, caller: &Caller, filter: &ListFilter) -> Result<Vec<ContainerSummary>> {
+        todo!()
+    }
+    pub async fn container(&self, caller: &Caller, reference: &str) -> Result<ContainerDetail> {
+        todo!()
+    }
+    pub async fn create_container(&self, caller: &Caller, name: Option<ContainerName>, spec: ContainerSpec) -> Result<Created> {
+        todo!()
+    }
+    pub async fn start_container(&self, caller: &Caller, reference: &str) -> Result<()> {
+        todo!()
+    }
+    /// `grace` defaults to the container's stop timeout, 10 s. `Kind::NotModified` if it does not run.
+    pub async fn stop_container(&self, caller: &Caller, reference: &str, grace: Option<Duration>) -> Result<()> {
+        todo!()
+    }
+    pub async fn restart_container(&self, caller: &Caller, reference: &str, grace: Option<Duration>) -> Result<()> {
+        todo!()
+    }
+    pub async fn kill_container(&self, caller: &Caller, reference: &str, signal: Signal) -> Result<()> {
+        todo!()
+    }
+    pub async fn pause_container(&self, caller: &Caller, reference: &str) -> Result<()> {
+        todo!()
+    }
+    pub async fn unpause_container(&self, caller: &Caller, reference: &str) -> Result<()> {
+        todo!()
+    }
+    pub async fn rename_container(&self, caller: &Caller, reference: &str, name: ContainerName) -> Result<()> {
+        todo!()
+    }
+    pub async fn remove_container(&self, caller: &Caller, reference: &str, options: RemoveOptions) -> Result<()> {
+        todo!()
+    }
+    pub async fn wait_container(&self, caller: &Caller, reference: &str, condition: WaitCondition) -> Result<Waiter> {
+        todo!()
+    }
+    pub async fn top(&self, caller: &Caller, reference: &str, ps_args: &str) -> Result<ProcessTable> {
+        todo!()
+    }
+    pub async fn isolation(&self, caller: &Caller, reference: &str) -> Result<Isolation> {
+        todo!()
+    }
+    /// New size for the main terminal; before the start it is kept for it.
+    pub async fn resize_container(&self, caller: &Caller, reference: &str, size: gantry_model::TermSize) -> Result<()> {
+        todo!()
+    }
+    /// The OCI runtime spec the container runs with, as JSON.
+    pub async fn runtime_spec_json(&self, caller: &Caller, reference: &str) -> Result<String> {
+        todo!()
+    }
+}
