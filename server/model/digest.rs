@@ -17,8 +17,7 @@ pub struct DigestError(String);
 impl Digest {
     /// The digest with these 32 bytes of SHA-256.
     pub fn sha256(bytes: [u8; 32]) -> Self {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("sha256:{hex}"))
+        Self(format!("sha256:{}", hex(&bytes)))
     }
 
     pub fn as_str(&self) -> &str {
@@ -51,6 +50,15 @@ impl FromStr for Digest {
         };
         if good { Ok(Self(text.to_owned())) } else { Err(DigestError(text.chars().take(160).collect())) }
     }
+}
+
+/// Lower-case hex digits of some bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn is_hex(text: &str) -> bool {

@@ -22,7 +22,7 @@ macro_rules! hex_id {
 
             /// Makes the id that prints these bytes.
             pub fn from_bytes(bytes: [u8; $bytes]) -> Self {
-                Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+                Self(crate::digest::hex(&bytes))
             }
 
             /// The id as text.

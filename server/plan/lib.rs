@@ -1,1 +1,5 @@
-//! gantry-plan
+//! The decisions, pure: a wish becomes an OCI spec, mounts, networks, limits. The same input gives the same plan.
+
+pub mod files;
+pub mod process;
+pub mod spec;
