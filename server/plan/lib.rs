@@ -1,5 +1,6 @@
 //! The decisions, pure: a wish becomes an OCI spec, mounts, networks, limits. The same input gives the same plan.
 
+pub mod command_line;
 pub mod files;
 pub mod process;
 pub mod spec;

@@ -1,0 +1,176 @@
+//! Settings of `gantry serve`: a flag wins over a `GANTRY_*` variable, that over the file, that over the default.
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+const DEFAULT_FILE: &str = "/etc/gantry/config.toml";
+
+/// Start the server: pages, terminals and the Docker API, for the containers of this host.
+#[derive(Parser, Debug)]
+#[command(
+    name = "gantry serve",
+    bin_name = "gantry serve",
+    version,
+    after_help = "Example: gantry serve --listen 0.0.0.0:7070 --trusted-origin https://gantry.example\n\nThe file takes the same names with _ for -, for example: listen = \"127.0.0.1:7070\""
+)]
+pub struct Flags {
+    /// Address of the pages [default: 127.0.0.1:7070]
+    #[arg(long, env = "GANTRY_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Folder of images, containers and the database [default: /var/lib/gantry]
+    #[arg(long, env = "GANTRY_DATA_DIR", value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Folder of sockets and what a reboot may forget [default: /run/gantry]
+    #[arg(long, env = "GANTRY_RUN_DIR", value_name = "FOLDER")]
+    run_dir: Option<PathBuf>,
+    /// Socket of the Docker API and the command line [default: RUN_DIR/gantry.sock]
+    #[arg(long, env = "GANTRY_SOCKET", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Group that may use the socket; its members are admins [default: gantry, if there is one]
+    #[arg(long, env = "GANTRY_SOCKET_GROUP", value_name = "NAME")]
+    socket_group: Option<String>,
+    /// Name of the default bridge [default: gantry0]
+    #[arg(long, env = "GANTRY_BRIDGE", value_name = "NAME")]
+    bridge: Option<String>,
+    /// Addresses of the default bridge [default: the first free one of 172.30.0.0/16, 172.31.0.0/16, 10.88.0.0/16 …]
+    #[arg(long, env = "GANTRY_SUBNET", value_name = "ADDRESS/BITS")]
+    subnet: Option<String>,
+    /// Name of our nftables table [default: gantry]
+    #[arg(long, env = "GANTRY_NFT_TABLE", value_name = "NAME")]
+    nft_table: Option<String>,
+    /// Cgroup above all containers [default: /gantry]
+    #[arg(long, env = "GANTRY_CGROUP_PARENT", value_name = "PATH")]
+    cgroup_parent: Option<String>,
+    /// Address people type when a proxy stands in front, for example https://gantry.example (may be repeated)
+    #[arg(long = "trusted-origin", env = "GANTRY_TRUSTED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
+    trusted_origins: Vec<String>,
+    /// What to log, for example info or gantry_engine=debug [default: info]
+    #[arg(long, env = "GANTRY_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// Log as JSON, one object a line
+    #[arg(long, env = "GANTRY_LOG_JSON")]
+    log_json: bool,
+    /// Settings file [default: /etc/gantry/config.toml, if it is there]
+    #[arg(long, env = "GANTRY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// The settings file. An unknown name is an error, so that a slip of the pen is seen.
+#[derive(Deserialize, Debug, Default)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    listen: Option<SocketAddr>,
+    data_dir: Option<PathBuf>,
+    run_dir: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    socket_group: Option<String>,
+    bridge: Option<String>,
+    subnet: Option<String>,
+    nft_table: Option<String>,
+    cgroup_parent: Option<String>,
+    trusted_origins: Vec<String>,
+    log: Option<String>,
+    log_json: bool,
+}
+
+/// Where everything is, decided.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub run_dir: PathBuf,
+    pub socket: PathBuf,
+    pub socket_group: Option<String>,
+    pub bridge: String,
+    pub subnet: Option<String>,
+    pub nft_table: String,
+    pub cgroup_parent: String,
+    pub trusted_origins: Vec<String>,
+    pub log: String,
+    pub log_json: bool,
+}
+
+impl Settings {
+    /// Reads the file that `flags` name, or the usual one if it is there, and merges.
+    pub fn load(flags: Flags) -> Result<Self> {
+        let file = match &flags.config {
+            Some(path) => read(path)?,
+            None if Path::new(DEFAULT_FILE).exists() => read(Path::new(DEFAULT_FILE))?,
+            None => File::default(),
+        };
+        merge(flags, file)
+    }
+}
+
+fn read(path: &Path) -> Result<File> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read the settings file {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("understand the settings file {}", path.display()))
+}
+
+fn merge(flags: Flags, file: File) -> Result<Settings> {
+    let run_dir = absolute("run-dir", flags.run_dir.or(file.run_dir).unwrap_or_else(|| "/run/gantry".into()))?;
+    let bridge = flags.bridge.or(file.bridge).unwrap_or_else(|| "gantry0".to_owned());
+    // IFNAMSIZ is 16 with the final zero.
+    if bridge.is_empty() || bridge.len() > 15 || !bridge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        bail!("bridge {bridge:?}: a device name has 1 to 15 letters, digits, '-', '_' or '.'");
+    }
+    let cgroup_parent = flags.cgroup_parent.or(file.cgroup_parent).unwrap_or_else(|| "/gantry".to_owned());
+    if !cgroup_parent.starts_with('/') || cgroup_parent.split('/').any(|part| part == "..") || cgroup_parent.len() < 2 {
+        bail!("cgroup-parent {cgroup_parent:?}: give an absolute path below the root, for example /gantry");
+    }
+    let origins = if flags.trusted_origins.is_empty() { file.trusted_origins } else { flags.trusted_origins };
+    Ok(Settings {
+        listen: flags.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070))),
+        data_dir: absolute("data-dir", flags.data_dir.or(file.data_dir).unwrap_or_else(|| "/var/lib/gantry".into()))?,
+        socket: absolute("socket", flags.socket.or(file.socket).unwrap_or_else(|| run_dir.join("gantry.sock")))?,
+        run_dir,
+        socket_group: flags.socket_group.or(file.socket_group),
+        bridge,
+        subnet: flags.subnet.or(file.subnet),
+        nft_table: flags.nft_table.or(file.nft_table).unwrap_or_else(|| "gantry".to_owned()),
+        cgroup_parent,
+        trusted_origins: origins,
+        log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+        log_json: flags.log_json || file.log_json,
+    })
+}
+
+fn absolute(name: &str, path: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&path).with_context(|| format!("{name} {}: not a usable path", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(args: &[&str], file: &str) -> Result<Settings> {
+        let flags = Flags::try_parse_from(std::iter::once("serve").chain(args.iter().copied()))?;
+        merge(flags, toml::from_str(file)?)
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let both = settings(&["--bridge", "b1"], "bridge = \"b2\"\nlisten = \"127.0.0.1:1\"").expect("valid");
+        assert_eq!((both.bridge.as_str(), both.listen.port(), both.nft_table.as_str()), ("b1", 1, "gantry"));
+    }
+
+    #[test]
+    fn the_socket_lies_in_the_run_folder() {
+        let moved = settings(&["--run-dir", "/tmp/x"], "").expect("valid");
+        assert_eq!(moved.socket, Path::new("/tmp/x/gantry.sock"));
+    }
+
+    #[test]
+    fn an_unknown_name_in_the_file_is_an_error() {
+        assert!(settings(&[], "lisen = \"127.0.0.1:1\"").is_err());
+    }
+
+    #[test]
+    fn names_the_kernel_would_refuse_are_refused_first() {
+        assert!(settings(&["--bridge", "a-name-that-is-too-long"], "").is_err());
+        assert!(settings(&["--cgroup-parent", "/a/../.."], "").is_err());
+    }
+}
