@@ -1,1 +1,3 @@
-//! gantry-wire
+//! All that crosses a process boundary.
+
+pub mod monitor;

@@ -1,0 +1,169 @@
+//! What a monitor starts: written by the engine into the container's data folder, read at each start and restart.
+
+use gantry_model::{ContainerId, Kind, PortBinding, RestartPolicy, Signal, TermSize};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Everything about one start. Unknown fields of a later release are ignored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    pub id: ContainerId,
+    pub name: String,
+    /// The OCI runtime spec.
+    pub config_path: PathBuf,
+    /// Where the root filesystem is, or where the overlay is mounted inside the container's mount namespace.
+    pub rootfs: PathBuf,
+    pub overlay: Option<Overlay>,
+    #[serde(default)]
+    pub tty: bool,
+    #[serde(default)]
+    pub open_stdin: bool,
+    /// Closes stdin when the first client attached to it goes.
+    #[serde(default)]
+    pub stdin_once: bool,
+    #[serde(default)]
+    pub term_size: Option<TermSize>,
+    /// Path of the cgroup as in the spec's `cgroupsPath`.
+    pub cgroup_path: String,
+    pub log: LogPlan,
+    /// Output of a terminal kept for clients that come back.
+    #[serde(default = "Launch::default_keep_bytes")]
+    pub keep_bytes: u64,
+    #[serde(default)]
+    pub restart: RestartPolicy,
+    #[serde(default)]
+    pub network: Network,
+    pub stop_signal: Signal,
+    pub stop_timeout_ms: u64,
+    #[serde(default)]
+    pub init: bool,
+    #[serde(default)]
+    pub auto_remove: bool,
+}
+
+impl Launch {
+    pub fn default_keep_bytes() -> u64 {
+        1 << 20
+    }
+
+    /// Reads a description.
+    ///
+    /// # Errors
+    /// [`LaunchError`] for what is no description.
+    pub fn parse(json: &[u8]) -> Result<Self, LaunchError> {
+        serde_json::from_slice(json).map_err(|error| LaunchError(error.to_string()))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("read a launch description: {0}")]
+pub struct LaunchError(String);
+
+impl LaunchError {
+    pub fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
+}
+
+/// Layers and folders of an overlay mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// Uppermost layer first.
+    pub lowers: Vec<PathBuf>,
+    pub upper: PathBuf,
+    pub work: PathBuf,
+    /// Skips syncing at the end: for containers that are removed then.
+    #[serde(default)]
+    pub volatile: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogDriver {
+    #[default]
+    Local,
+    None,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlan {
+    pub driver: LogDriver,
+    pub path: PathBuf,
+    /// The file moves to `<path>.1` when it would grow beyond this.
+    pub max_bytes: u64,
+}
+
+impl LogPlan {
+    pub const MAX_BYTES: u64 = 100 << 20;
+}
+
+/// The container's network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// A namespace with loopback.
+    #[default]
+    None,
+    /// The namespace of the host.
+    Host,
+    /// A namespace that exists: another container's.
+    Path(PathBuf),
+    Bridge(Bridge),
+}
+
+/// A bridge and the container's place on it. Addresses are given by the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// Interface on the host; made if it is not there.
+    pub bridge: String,
+    /// The bridge's own addresses, with prefix lengths.
+    pub addresses: Vec<(IpAddr, u8)>,
+    pub mtu: Option<u32>,
+    /// Hides the containers behind the host's address on their way out.
+    pub masquerade: bool,
+    /// Containers on this bridge may talk to each other.
+    pub inter_container: bool,
+    /// nftables table of this server.
+    pub table: String,
+    pub endpoint: Endpoint,
+    pub publish: Vec<Published>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Inside the container, `eth0`.
+    pub interface: String,
+    /// The other end, on the host.
+    pub host_interface: String,
+    /// `02:42:…`
+    pub mac: String,
+    pub addresses: Vec<(IpAddr, u8)>,
+    pub gateways: Vec<IpAddr>,
+}
+
+/// One published port; `host_port` 0 takes a free one, kept in [`super::Status::ports`].
+pub type Published = PortBinding;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_of_the_first_release_is_read() {
+        let id = "ab".repeat(32);
+        let json = format!(
+            r#"{{"id":"{id}","name":"web","config_path":"/d/config.json","rootfs":"/d/rootfs",
+            "overlay":{{"lowers":["/l/2","/l/1"],"upper":"/d/upper","work":"/d/work"}},
+            "cgroup_path":"/gantry/web","log":{{"driver":"local","path":"/d/log","max_bytes":1000}},
+            "network":{{"bridge":{{"bridge":"gantry0","addresses":[["10.0.0.1",16]],"mtu":null,"masquerade":true,"inter_container":true,"table":"gantry",
+              "endpoint":{{"interface":"eth0","host_interface":"g1","mac":"02:42:0a:00:00:02","addresses":[["10.0.0.2",16]],"gateways":["10.0.0.1"]}},
+              "publish":[{{"host_ip":null,"host_port":8080,"container_port":80,"protocol":"tcp"}}]}}}},
+            "restart":{{"on-failure":{{"max_retries":3}}}},"stop_signal":15,"stop_timeout_ms":10000,"of_a_later_release":1}}"#
+        );
+        let launch = Launch::parse(json.as_bytes()).expect("well formed");
+        assert_eq!(launch.keep_bytes, 1 << 20);
+        assert!(matches!(&launch.network, Network::Bridge(bridge) if bridge.publish[0].container_port == 80));
+        assert_eq!(Launch::parse(&serde_json::to_vec(&launch).expect("prints")), Ok(launch));
+    }
+}
