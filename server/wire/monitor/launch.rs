@@ -109,7 +109,7 @@ pub enum Network {
     Host,
     /// A namespace that exists: another container's.
     Path(PathBuf),
-    Bridge(Bridge),
+    Bridge(Box<Bridge>),
 }
 
 /// A bridge and the container's place on it. Addresses are given by the engine.
