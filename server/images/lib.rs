@@ -1,1 +1,26 @@
-//! gantry-images
+//! The hand on content: blobs, layers, image configurations and archives. Synchronous; the engine calls it where blocking is allowed.
+//!
+//! Goes in: streams that other people wrote. Comes out: verified blobs by digest and unpacked layers in overlay form.
+//! Tags and references are kept by the engine.
+
+mod archive;
+mod config;
+mod error;
+mod image;
+mod import;
+mod lease;
+mod limits;
+mod progress;
+mod scratch;
+mod store;
+mod sweep;
+
+pub use config::{HealthConfig, History, ImageConfig, ProcessConfig, RootFs};
+pub use error::ImagesError;
+pub use image::{Blob, Image, Layer, LoadedImage, RuntimeConfig, runtime_config};
+pub use import::ImportOptions;
+pub use lease::Lease;
+pub use limits::Limits;
+pub use progress::{CancelFlag, LayerProgress, LayerState, Progress};
+pub use store::ImageStore;
+pub use sweep::{Removed, Trouble};
