@@ -15,6 +15,12 @@ pub struct Launch {
     /// Where the root filesystem is, or where the overlay is mounted inside the container's mount namespace.
     pub rootfs: PathBuf,
     pub overlay: Option<Overlay>,
+    /// `user[:group]`, looked up in the container's own files; empty is root.
+    #[serde(default)]
+    pub user: String,
+    /// Further groups, names or numbers.
+    #[serde(default)]
+    pub groups: Vec<String>,
     #[serde(default)]
     pub tty: bool,
     #[serde(default)]

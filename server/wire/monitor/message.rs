@@ -77,6 +77,10 @@ pub struct Exec {
     pub id: ExecId,
     /// OCI `Process` as JSON.
     pub process: serde_json::Value,
+    /// `user[:group]`, looked up in the container's own files; empty is root.
+    pub user: String,
+    /// Further groups, names or numbers.
+    pub groups: Vec<String>,
     pub tty: bool,
     pub open_stdin: bool,
     /// Keeps this many bytes of output for clients that come back; absent: 1 MiB for a terminal, nothing for pipes.
@@ -88,7 +92,17 @@ pub struct Exec {
 
 impl Default for Exec {
     fn default() -> Self {
-        Self { id: ExecId::from_bytes([0; 32]), process: serde_json::Value::Null, tty: false, open_stdin: false, keep_bytes: None, size: None, attach: None }
+        Self {
+            id: ExecId::from_bytes([0; 32]),
+            process: serde_json::Value::Null,
+            user: String::new(),
+            groups: Vec::new(),
+            tty: false,
+            open_stdin: false,
+            keep_bytes: None,
+            size: None,
+            attach: None,
+        }
     }
 }
 
