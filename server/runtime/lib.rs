@@ -1,7 +1,17 @@
 //! The hand on Linux: namespaces, mounts, overlay, terminals, cgroups, the network. Synchronous; callers that clone have one thread.
 //! In: an OCI spec and open files. Out: processes. The only crate with `unsafe`.
 
+pub mod capabilities;
+mod failure;
+mod idmap;
+mod mounts;
 pub mod overlay;
 pub mod process;
+mod procfs;
 pub mod pty;
+mod rootfs;
+mod sys;
+#[cfg(test)]
+mod testing;
+mod tree;
 pub mod user;

@@ -1,6 +1,17 @@
 //! Stacks layers into one tree. In: folders. Out: a detached mount that no mount table of the host ever shows.
+//! Source: Linux `Documentation/filesystems/overlayfs.rst`.
 
-use std::path::PathBuf;
+use crate::failure::{Attempt, Failure};
+use crate::mounts::clone_tree;
+use crate::sys;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// As the kernel has it, `OVL_MAX_STACK`.
+const MAX_LAYERS: usize = 500;
 
 /// Layers and the folders that take the changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,8 +19,92 @@ pub struct OverlayPlan {
     /// Read-only layers, the topmost first.
     pub lowers: Vec<PathBuf>,
     pub upper: PathBuf,
-    /// Empty, on the file system of `upper`.
+    /// Empty, beside `upper` in the same folder.
     pub work: PathBuf,
     /// Skips syncing at unmount: for trees that a crash may lose.
     pub volatile: bool,
+}
+
+impl OverlayPlan {
+    /// Mounts the stack without attaching it anywhere. It lives as long as the descriptor or what is attached from it.
+    ///
+    /// # Errors
+    /// What the kernel said, with the folder it was about.
+    pub fn mount(&self) -> Result<OwnedFd, crate::process::LaunchError> {
+        self.mount_mapped(None).map_err(Into::into)
+    }
+
+    /// The same with every id shifted as the user namespace says, so that layers are stored once.
+    pub(crate) fn mount_mapped(&self, idmap: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure> {
+        if self.lowers.len() > MAX_LAYERS {
+            return Err(Failure::refused(format!("an image of {} layers: the kernel stacks {MAX_LAYERS} at most", self.lowers.len())));
+        }
+        if self.volatile {
+            remove_volatile_mark(&self.work).attempting(|| format!("remove the volatile mark in {}", self.work.display()))?;
+        }
+        let (upper, work) = self.upper_and_work(idmap)?;
+        if self.lowers.is_empty() {
+            return clone_tree(upper.as_fd(), false).attempting(|| format!("bind {}", self.upper.display()));
+        }
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).attempting(|| "open the overlay file system".to_owned())?;
+        fsconfig_set_string(&context, "source", "overlay").attempting(|| "name the overlay".to_owned())?;
+        for layer in &self.lowers {
+            let fd = folder(layer, idmap)?;
+            set_folder(&context, "lowerdir+", &fd).attempting(|| format!("stack the layer {}", layer.display()))?;
+        }
+        set_folder(&context, "upperdir", &upper).attempting(|| format!("stack the changes in {}", self.upper.display()))?;
+        set_folder(&context, "workdir", &work).attempting(|| format!("use the work folder {}", self.work.display()))?;
+        if self.volatile {
+            fsconfig_set_flag(&context, "volatile").attempting(|| "make the overlay volatile".to_owned())?;
+        }
+        fsconfig_create(&context).attempting(|| format!("stack {} layers below {}{}", self.lowers.len(), self.upper.display(), kernel_words(&context)))?;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).attempting(|| "mount the overlay".to_owned())
+    }
+
+    /// Both below one mount, as overlayfs wants them: their common folder is what is mapped.
+    fn upper_and_work(&self, idmap: Option<BorrowedFd<'_>>) -> Result<(OwnedFd, OwnedFd), Failure> {
+        let parent = self.upper.parent().filter(|parent| self.work.parent() == Some(parent) && idmap.is_some());
+        let Some((parent, upper, work)) = parent.and_then(|parent| Some((parent, self.upper.file_name()?, self.work.file_name()?))) else {
+            return Ok((folder(&self.upper, None)?, folder(&self.work, None)?));
+        };
+        let parent = folder(parent, idmap)?;
+        let open = |name| openat(&parent, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        Ok((
+            open(Path::new(upper)).attempting(|| format!("open {}", self.upper.display()))?,
+            open(Path::new(work)).attempting(|| format!("open {}", self.work.display()))?,
+        ))
+    }
+}
+
+fn folder(path: &Path, idmap: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure> {
+    let fd = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).attempting(|| format!("open {}", path.display()))?;
+    let Some(idmap) = idmap else { return Ok(fd) };
+    let tree = clone_tree(fd.as_fd(), false).attempting(|| format!("bind {}", path.display()))?;
+    sys::mount_setattr(tree.as_fd(), sys::MountAttr::default(), false, Some(idmap)).attempting(|| format!("map the ids of {}", path.display()))?;
+    Ok(tree)
+}
+
+/// By descriptor where the kernel takes one (6.13), else by its name: a path of ours may be longer than the 255 bytes fsconfig takes.
+fn set_folder(context: &OwnedFd, key: &str, folder: &OwnedFd) -> Result<(), Errno> {
+    match fsconfig_set_fd(context, key, folder) {
+        Err(Errno::INVAL | Errno::BADF) => fsconfig_set_string(context, key, format!("/proc/self/fd/{}", folder.as_raw_fd())),
+        other => other,
+    }
+}
+
+/// What the file system itself says of a failed mount, if anything.
+pub(crate) fn kernel_words(context: &OwnedFd) -> String {
+    let mut buffer = [0; 512];
+    match rustix::io::read(context, &mut buffer) {
+        Ok(length) if length > 2 => format!(" ({})", String::from_utf8_lossy(&buffer[2..length]).trim_end()),
+        _ => String::new(),
+    }
+}
+
+/// The kernel refuses an overlay that was volatile and not unmounted in order; what it held may be lost, which `volatile` allows.
+fn remove_volatile_mark(work: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(work.join("work/incompat")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }

@@ -8,7 +8,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     /// The program; the wording is docker's and runc's.
-    #[error("exec: {program:?}: {}", reason(*.errno))]
+    #[error("exec: {program:?}: {}", reason(program, *.errno))]
     Exec { program: String, errno: i32 },
     /// A step of ours in the container, for example `mount proc at /proc`.
     #[error("{step}: {}", io::Error::from_raw_os_error(*.errno))]
@@ -28,10 +28,10 @@ pub enum LaunchError {
     Lost(String),
 }
 
-fn reason(errno: i32) -> String {
+fn reason(program: &str, errno: i32) -> String {
     match errno {
         0 => "executable file not found in $PATH".to_owned(),
-        libc::ENOENT => "no such file or directory".to_owned(),
+        libc::ENOENT => format!("stat {program}: no such file or directory"),
         libc::EACCES => "permission denied".to_owned(),
         libc::EISDIR => "is a directory".to_owned(),
         libc::ENOEXEC => "exec format error".to_owned(),

@@ -2,16 +2,32 @@
 //!
 //! The caller has one thread: the child runs code of ours between clone and execve.
 
+mod channel;
+mod child;
+mod create;
 mod error;
+mod exec;
+mod namespaces;
+mod numbers;
+mod plan;
+mod program;
+mod rights;
+mod stdio;
 mod stub;
+#[cfg(test)]
+mod tests;
+mod wait;
 
+pub use create::{create, open_gate};
 pub use error::LaunchError;
+pub use exec::exec;
 pub use stub::{Cgroup, SeccompProgram};
+pub use wait::{Exit, try_exit, wait_exit};
 
 use crate::overlay::OverlayPlan;
 use crate::user::UserWish;
 use oci_spec::runtime::{Process, Spec};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// Everything a container's first process is made of.
@@ -92,24 +108,8 @@ pub struct Created {
     pub terminal: Option<OwnedFd>,
     /// Things the host could not give and the container does not need, one sentence each.
     pub warnings: Vec<String>,
-}
-
-impl Created {
-    /// Opens the gate and waits for the execve.
-    ///
-    /// # Errors
-    /// [`LaunchError::Exec`] when the program is missing or not executable; the process is reaped.
-    pub fn start(self) -> Result<Running, LaunchError> {
-        todo!()
-    }
-    /// Kills and reaps.
-    pub fn abort(self) {
-        todo!()
-    }
-    /// Lets go of a process that waits at a [`Gate::Listener`].
-    pub fn leave(self) -> Running {
-        todo!()
-    }
+    channel: OwnedFd,
+    alive: bool,
 }
 
 /// A process that executes the user's program.
@@ -135,35 +135,4 @@ pub struct ExecLaunch<'a> {
     pub cgroup: Option<&'a Cgroup>,
     pub extra_fds: Vec<OwnedFd>,
     pub seccomp: Option<&'a SeccompProgram>,
-}
-
-/// How a process ended: `code` as a shell has it (128 + signal).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exit {
-    pub code: i32,
-    pub signal: Option<i32>,
-}
-
-/// Makes the container and stops before execve.
-pub fn create(launch: Launch<'_>) -> Result<Created, LaunchError> {
-    let _ = launch;
-    todo!()
-}
-
-/// Joins a container and executes a program in it.
-pub fn exec(launch: ExecLaunch<'_>) -> Result<Running, LaunchError> {
-    let _ = launch;
-    todo!()
-}
-
-/// Waits for a child and reaps it.
-pub fn wait_exit(pidfd: BorrowedFd<'_>) -> std::io::Result<Exit> {
-    let _ = pidfd;
-    todo!()
-}
-
-/// [`wait_exit`] that returns `None` while the child lives.
-pub fn try_exit(pidfd: BorrowedFd<'_>) -> std::io::Result<Option<Exit>> {
-    let _ = pidfd;
-    todo!()
 }

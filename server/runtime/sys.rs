@@ -1,0 +1,241 @@
+//! System calls that no crate offers safely. In: descriptors and plain values. Out: descriptors or an errno. Every `unsafe` of starting processes is here.
+#![expect(unsafe_code, reason = "raw system calls; each block says why it is sound")]
+
+use rustix::io::Errno;
+use std::ffi::{CStr, CString, c_char};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+type Result<T> = std::result::Result<T, Errno>;
+
+pub(crate) const CLONE_NEWTIME: u64 = 0x80;
+pub(crate) const CLONE_NEWNS: u64 = 0x0002_0000;
+pub(crate) const CLONE_NEWCGROUP: u64 = 0x0200_0000;
+pub(crate) const CLONE_NEWUTS: u64 = 0x0400_0000;
+pub(crate) const CLONE_NEWIPC: u64 = 0x0800_0000;
+pub(crate) const CLONE_NEWUSER: u64 = 0x1000_0000;
+pub(crate) const CLONE_NEWPID: u64 = 0x2000_0000;
+pub(crate) const CLONE_NEWNET: u64 = 0x4000_0000;
+/// The child becomes a child of our own parent.
+pub(crate) const CLONE_PARENT: u64 = 0x8000;
+
+/// Both sides of a clone.
+pub(crate) enum Cloned {
+    Parent { pid: i32, pidfd: OwnedFd },
+    Child,
+}
+
+fn check(result: libc::c_long) -> Result<libc::c_long> {
+    if result < 0 { Err(last_error()) } else { Ok(result) }
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// Clones this process, as fork does, into new namespaces and, on cgroup v2, straight into a cgroup.
+/// The caller has one thread, so the child may allocate.
+pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: an all-zero clone_args is a valid request.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = flags | libc::CLONE_PIDFD as u64;
+    args.pidfd = &raw mut pidfd as u64;
+    // A child of our parent inherits our own exit signal and may not name one.
+    args.exit_signal = if flags & CLONE_PARENT == 0 { libc::SIGCHLD as u64 } else { 0 };
+    if let Some(cgroup) = cgroup {
+        args.flags |= 0x2_0000_0000;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: without CLONE_VM the child has its own copy of memory and stack; `args` and `pidfd` outlive the call.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) })?;
+    if pid == 0 {
+        return Ok(Cloned::Child);
+    }
+    // SAFETY: the kernel wrote a new descriptor that nobody else owns.
+    Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+}
+
+/// Ends a cloned child without running the parent's exit handlers.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process; nothing runs after it.
+    unsafe { libc::_exit(code) }
+}
+
+/// What `mount_setattr(2)` changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct MountAttr {
+    pub(crate) set: u64,
+    pub(crate) clear: u64,
+    pub(crate) propagation: u64,
+}
+
+impl MountAttr {
+    pub(crate) const READ_ONLY: Self = Self { set: libc::MOUNT_ATTR_RDONLY, clear: 0, propagation: 0 };
+
+    pub(crate) fn propagation(kind: u64) -> Self {
+        Self { propagation: kind, ..Self::default() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Changes the mount that `mount` refers to, with all below it if `recursive`; `idmap` is a user namespace.
+pub(crate) fn mount_setattr(mount: BorrowedFd<'_>, attr: MountAttr, recursive: bool, idmap: Option<BorrowedFd<'_>>) -> Result<()> {
+    let mut raw = libc::mount_attr { attr_set: attr.set, attr_clr: attr.clear, propagation: attr.propagation, userns_fd: 0 };
+    if let Some(namespace) = idmap {
+        raw.attr_set |= libc::MOUNT_ATTR_IDMAP;
+        raw.userns_fd = namespace.as_raw_fd() as u64;
+    }
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is an empty C string and `raw` is a mount_attr of the size given.
+    check(unsafe { libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), c"".as_ptr(), flags, &raw mut raw, size_of::<libc::mount_attr>()) })?;
+    Ok(())
+}
+
+/// Marks every descriptor from `first` on as closed by execve.
+pub(crate) fn close_on_exec_from(first: u32) -> Result<()> {
+    // SAFETY: only sets flags of descriptors.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
+    Ok(())
+}
+
+/// Makes `to` a copy of `from` that survives execve. Whatever `to` was is closed.
+pub(crate) fn place(from: RawFd, to: RawFd) -> Result<()> {
+    // SAFETY: the caller is a child about to execute; no owner of `to` runs again.
+    let result = if from == to { unsafe { libc::fcntl(to, libc::F_SETFD, 0) } } else { unsafe { libc::dup2(from, to) } };
+    check(result.into()).map(drop)
+}
+
+/// Copies `fd` to the first free number from `least` on.
+pub(crate) fn dup_above(fd: BorrowedFd<'_>, least: RawFd) -> Result<OwnedFd> {
+    // SAFETY: duplicates a valid descriptor.
+    let copy = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) }.into())?;
+    // SAFETY: the kernel made it for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy as RawFd) })
+}
+
+/// New namespaces for the caller, which has one thread and shares no file table with another.
+pub(crate) fn unshare(flags: u64) -> Result<()> {
+    // SAFETY: none of the CLONE_NEW* flags touches memory.
+    check(unsafe { libc::unshare(flags as i32) }.into()).map(drop)
+}
+
+/// Joins namespaces: `fd` is one of /proc/PID/ns, or a pidfd with several flags.
+pub(crate) fn setns(fd: BorrowedFd<'_>, flags: u64) -> Result<()> {
+    // SAFETY: changes the namespaces of a process with one thread.
+    check(unsafe { libc::setns(fd.as_raw_fd(), flags as i32) }.into()).map(drop)
+}
+
+/// Default actions and an empty mask, so that the program does not inherit ours (Rust ignores SIGPIPE).
+pub(crate) fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL runs no code of ours; the numbers that may not be changed are refused.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: an emptied set is a valid set.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Whether others may look into this process; 0 until execve answers runc CVE-2016-9962 and CVE-2019-5736.
+pub(crate) fn set_undumpable() -> Result<()> {
+    // SAFETY: sets a flag.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }.into()).map(drop)
+}
+
+/// A session keyring of its own, so that keys of the caller are not found.
+pub(crate) fn join_session_keyring(name: &CStr) -> Result<()> {
+    const JOIN_SESSION: libc::c_long = 1;
+    // SAFETY: passes a C string.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION, name.as_ptr()) }).map(drop)
+}
+
+pub(crate) fn personality(persona: u64) -> Result<()> {
+    // SAFETY: sets flags of this process.
+    check(unsafe { libc::personality(persona) }.into()).map(drop)
+}
+
+pub(crate) fn set_io_priority(class: u32, level: u32) -> Result<()> {
+    const WHO_PROCESS: libc::c_long = 1;
+    // SAFETY: plain numbers.
+    check(unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, libc::c_long::from(class << 13 | level)) }).map(drop)
+}
+
+/// `struct sched_attr` of `sched_setattr(2)`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct SchedAttr {
+    pub(crate) size: u32,
+    pub(crate) policy: u32,
+    pub(crate) flags: u64,
+    pub(crate) nice: i32,
+    pub(crate) priority: u32,
+    pub(crate) runtime: u64,
+    pub(crate) deadline: u64,
+    pub(crate) period: u64,
+}
+
+pub(crate) fn set_scheduler(mut attr: SchedAttr) -> Result<()> {
+    attr.size = size_of::<SchedAttr>() as u32;
+    // SAFETY: `attr` has the layout and size the kernel expects.
+    check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) }).map(drop)
+}
+
+/// `set_mempolicy(2)` with a mask of at most 1024 nodes.
+pub(crate) fn set_memory_policy(mode: i32, nodes: &[u64; 16]) -> Result<()> {
+    let bits: libc::c_ulong = 1024;
+    // SAFETY: the mask holds `bits` bits.
+    check(unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, nodes.as_ptr(), bits) }).map(drop)
+}
+
+/// Brings the loopback interface of the caller's network namespace up.
+pub(crate) fn loopback_up() -> Result<()> {
+    let socket = rustix::net::socket_with(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, rustix::net::SocketFlags::CLOEXEC, None)?;
+    // SAFETY: an all-zero ifreq is valid; the name is shorter than its field, and SIOCSIFFLAGS reads only name and flags.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l' as c_char;
+        request.ifr_name[1] = b'o' as c_char;
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request).into()).map(drop)
+    }
+}
+
+/// Lets the pty's other side be opened.
+pub(crate) fn unlock_pty(master: BorrowedFd<'_>) -> Result<()> {
+    let unlocked: libc::c_int = 0;
+    // SAFETY: TIOCSPTLCK reads one int.
+    check(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlocked) }.into()).map(drop)
+}
+
+/// Replaces this process; returns only the reason why not.
+pub(crate) fn execve(path: &CStr, args: &[CString], env: &[CString]) -> Errno {
+    let pointers = |strings: &[CString]| strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let (args, env) = (pointers(args), pointers(env));
+    // SAFETY: both arrays end with a null pointer and their strings outlive the call.
+    unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    last_error()
+}
+
+/// Closes every descriptor from `first` on. Only a child about to execute does this: owners of them never run again.
+pub(crate) fn close_from(first: u32) -> Result<()> {
+    // SAFETY: see above; the child ends by execve or `_exit`, neither of which drops anything.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+}
+
+/// Takes a descriptor that this child put at a number of its choice.
+pub(crate) fn adopt(number: RawFd) -> OwnedFd {
+    // SAFETY: `place` made it, and nobody else closes it.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Closes this child's copy of a descriptor that its parent's code owns; the owner never runs here.
+pub(crate) fn close_inherited(fd: &OwnedFd) {
+    // SAFETY: see above.
+    unsafe { libc::close(fd.as_raw_fd()) };
+}
