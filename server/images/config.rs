@@ -120,8 +120,10 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D)
 
 /// `{"80/tcp": {}}` as a sorted list of its keys.
 fn keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    let map = Option::<BTreeMap<String, serde::de::IgnoredAny>>::deserialize(from)?;
-    Ok(map.unwrap_or_default().into_keys().collect())
+    let map = Option::<serde_json::Map<String, serde_json::Value>>::deserialize(from)?;
+    let mut keys: Vec<String> = map.unwrap_or_default().into_iter().map(|(key, _)| key).collect();
+    keys.sort();
+    Ok(keys)
 }
 
 fn as_keys<S: serde::Serializer>(list: &[String], to: S) -> Result<S::Ok, S::Error> {

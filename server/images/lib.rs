@@ -4,16 +4,20 @@
 //! Tags and references are kept by the engine.
 
 mod archive;
+mod changes;
+mod compress;
 mod config;
 mod error;
 mod image;
 mod import;
+mod layer;
 mod lease;
 mod limits;
 mod progress;
 mod scratch;
 mod store;
 mod sweep;
+mod tarball;
 
 pub use config::{HealthConfig, History, ImageConfig, ProcessConfig, RootFs};
 pub use error::ImagesError;
@@ -24,3 +28,6 @@ pub use limits::Limits;
 pub use progress::{CancelFlag, LayerProgress, LayerState, Progress};
 pub use store::ImageStore;
 pub use sweep::{Removed, Trouble};
+
+#[cfg(test)]
+mod tests;
