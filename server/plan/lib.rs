@@ -3,4 +3,5 @@
 pub mod command_line;
 pub mod files;
 pub mod process;
+pub mod restart;
 pub mod spec;

@@ -1,3 +1,4 @@
 //! All that crosses a process boundary.
 
+pub mod logs;
 pub mod monitor;
