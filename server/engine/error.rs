@@ -17,7 +17,7 @@ pub enum EngineError {
     NoSuchJob(String),
     #[error("no such user: {0}")]
     NoSuchUser(String),
-    #[error("{role} may not do this ({action:?})")]
+    #[error("the role {role} does not allow this: {}", needs(*action))]
     Forbidden { role: gantry_model::Role, action: Action },
     /// A sentence of our own with its kind.
     #[error("{message}")]
@@ -32,9 +32,33 @@ pub enum EngineError {
     },
 }
 
+fn needs(action: Action) -> &'static str {
+    match action {
+        Action::View => "looking needs a login",
+        Action::Operate => "changing containers and images needs an operator",
+        Action::Exec => "opening a shell needs an operator",
+        Action::ReachHost => "a container that reaches the host (privileged, host namespaces, host folders, devices, more capabilities) needs an admin",
+        Action::Administer => "managing users and settings needs an admin",
+    }
+}
+
 impl EngineError {
     pub fn said(kind: Kind, message: impl Into<String>) -> Self {
         Self::Said { kind, message: message.into(), hint: None }
+    }
+
+    /// A sentence with what to do next.
+    pub fn hinted(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Said { kind, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    pub(crate) fn caused(kind: Kind, message: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Caused { kind, message: message.into(), source: source.into() }
+    }
+
+    pub(crate) fn io(message: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let message = message.into();
+        move |source| Self::caused(Kind::Internal, message, source)
     }
 
     pub fn kind(&self) -> Kind {
@@ -63,5 +87,31 @@ impl EngineError {
             cause = error.source();
         }
         text
+    }
+}
+
+impl From<gantry_store::StoreError> for EngineError {
+    fn from(error: gantry_store::StoreError) -> Self {
+        let kind = error.kind();
+        Self::caused(kind, if kind == Kind::Conflict { "conflict" } else { "use the database" }, error)
+    }
+}
+
+impl From<gantry_images::ImagesError> for EngineError {
+    fn from(error: gantry_images::ImagesError) -> Self {
+        let mut text = error.to_string();
+        if let Some(source) = std::error::Error::source(&error) {
+            // `Io` prints its source already.
+            if !text.contains(&source.to_string()) {
+                text = format!("{text}: {source}");
+            }
+        }
+        Self::said(error.kind(), text)
+    }
+}
+
+impl From<tokio::task::JoinError> for EngineError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::caused(Kind::Internal, "a task of the engine ended early", error)
     }
 }

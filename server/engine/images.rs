@@ -1,8 +1,17 @@
-//! Verbs on images.
+//! Verbs on images. Names and ids are in the database and, for lists, in memory; content is in the image store.
 
-use crate::{Engine, JobWatch, Result};
-use gantry_model::{Caller, Digest, ImageRef};
+use crate::authorize::authorize;
+use crate::clock::now_ms;
+use crate::events::EventKind;
+use crate::jobs::{JobKind, Reporter};
+use crate::upload::{Upload, UploadReader};
+use crate::{Engine, EngineError, JobWatch, Result};
+use gantry_images::{LayerProgress, LayerState, LoadedImage, Progress};
+use gantry_model::{Action, Caller, Digest, ImageRef, Kind};
+use gantry_store::images::{self, ImageRow};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 
 #[derive(Debug, Clone)]
 pub struct ImageSummary {
@@ -29,26 +38,14 @@ pub struct ImageDetail {
     pub comment: String,
     pub config: ImageRuntimeConfig,
     pub history: Vec<HistoryEntry>,
+    /// Lowest first.
     pub layers: Vec<LayerSummary>,
     /// The configuration blob as stored.
     pub config_json: String,
 }
 
 /// Defaults a container takes from its image.
-#[derive(Debug, Clone, Default)]
-pub struct ImageRuntimeConfig {
-    pub entrypoint: Option<Vec<String>>,
-    pub cmd: Option<Vec<String>>,
-    pub env: Vec<String>,
-    pub user: String,
-    pub working_dir: String,
-    /// `80/tcp`.
-    pub exposed_ports: Vec<String>,
-    pub volumes: Vec<String>,
-    pub labels: BTreeMap<String, String>,
-    pub stop_signal: Option<String>,
-    pub shell: Option<Vec<String>>,
-}
+pub type ImageRuntimeConfig = gantry_images::RuntimeConfig;
 
 /// How a step of the image was made, oldest first.
 #[derive(Debug, Clone)]
@@ -86,33 +83,314 @@ pub struct Removed {
     pub deleted: Vec<Digest>,
 }
 
+/// An image in memory.
+#[derive(Clone)]
+pub(crate) struct KnownImage {
+    pub row: ImageRow,
+    pub labels: BTreeMap<String, String>,
+    pub layers: Vec<(Digest, u64)>,
+}
+
 impl Engine {
-    pub async fn list_images(&self, caller: &Caller) -> Result<Vec<ImageSummary>> {
-        todo!()
+    fn known(&self) -> MutexGuard<'_, Vec<KnownImage>> {
+        self.inner.known_images.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Reads the images' rows and what lists show of their configurations.
+    pub(crate) async fn reload_images(&self) -> Result<()> {
+        let rows = images::all(&self.inner.db).await?;
+        let engine = self.clone();
+        let known = tokio::task::spawn_blocking(move || {
+            let describe = |row: ImageRow| {
+                let image = engine.inner.images.image(&row.id).map_err(|error| tracing::error!("image {}: {error}", row.id.short())).ok()?;
+                let layers = image.layers.iter().map(|layer| (layer.diff_id.clone(), layer.size_bytes)).collect();
+                Some(KnownImage { labels: image.config.config.labels.clone(), layers, row })
+            };
+            rows.into_iter().filter_map(describe).collect::<Vec<_>>()
+        })
+        .await?;
+        *self.known() = known;
+        Ok(())
+    }
+
+    /// The id of the image a user means: a name, an id with or without `sha256:`, or a unique prefix of one.
+    pub(crate) fn image_id(&self, reference: &str) -> Result<Digest> {
+        let missing =
+            || EngineError::NoSuchImage(reference.parse::<ImageRef>().map_or_else(|_| reference.chars().take(300).collect(), |image| image.familiar()));
+        let known = self.known();
+        if let Ok(image) = reference.parse::<ImageRef>()
+            && let Some(found) = known.iter().find(|known| known.row.tags.contains(&image))
+        {
+            return Ok(found.row.id.clone());
+        }
+        let hex = reference.strip_prefix("sha256:").unwrap_or(reference);
+        if hex.len() < 2 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return match reference.parse::<ImageRef>() {
+                Err(error) if !reference.starts_with("sha256:") => Err(EngineError::said(Kind::Invalid, error.to_string())),
+                _ => Err(missing()),
+            };
+        }
+        let mut found = known.iter().filter(|known| known.row.id.hex().starts_with(hex));
+        match (found.next(), found.next()) {
+            (Some(one), None) => Ok(one.row.id.clone()),
+            (Some(_), Some(_)) => Err(EngineError::said(Kind::Invalid, format!("several images have an id that begins with {reference}: give more digits"))),
+            (None, _) => Err(missing()),
+        }
+    }
+
+    pub(crate) async fn image_config(&self, id: &Digest) -> Result<ImageRuntimeConfig> {
+        let (engine, id) = (self.clone(), id.clone());
+        tokio::task::spawn_blocking(move || Ok(gantry_images::runtime_config(&engine.inner.images.image(&id)?))).await?
+    }
+
+    pub async fn list_images(&self, caller: &Caller) -> Result<Vec<ImageSummary>> {
+        authorize(caller, Action::View)?;
+        let used = self.image_uses();
+        Ok(self.known().iter().map(|known| summary(known, &used)).collect())
+    }
+
+    /// Containers by image.
+    fn image_uses(&self) -> BTreeMap<Digest, usize> {
+        let mut used = BTreeMap::new();
+        for container in self.inner.containers.all() {
+            *used.entry(container.image_id.clone()).or_insert(0) += 1;
+        }
+        used
+    }
+
     /// `reference` is a name, an id or a unique prefix of one.
     pub async fn image(&self, caller: &Caller, reference: &str) -> Result<ImageDetail> {
-        todo!()
+        authorize(caller, Action::View)?;
+        let id = self.image_id(reference)?;
+        let used = self.image_uses();
+        let (summary, shared) = {
+            let known = self.known();
+            let this = known.iter().find(|known| known.row.id == id).ok_or_else(|| EngineError::NoSuchImage(reference.to_owned()))?;
+            let others = |layer: &Digest| known.iter().filter(|other| other.row.id != id && other.layers.iter().any(|(known, _)| known == layer)).count();
+            (
+                summary(this, &used),
+                this.layers
+                    .iter()
+                    .map(|(layer, size)| LayerSummary { diff_id: layer.clone(), size_bytes: *size, shared_by: others(layer) })
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let engine = self.clone();
+        let image = tokio::task::spawn_blocking(move || engine.inner.images.image(&id)).await??;
+        let mut layers = shared.iter();
+        let history = image
+            .config
+            .history
+            .iter()
+            .map(|step| {
+                let layer = if step.empty_layer { None } else { layers.next() };
+                HistoryEntry {
+                    created_at_ms: step.created.as_deref().map(|at| gantry_images::created_at_ms(Some(at))),
+                    created_by: step.created_by.clone(),
+                    comment: step.comment.clone(),
+                    empty_layer: step.empty_layer,
+                    size_bytes: layer.map_or(0, |layer| layer.size_bytes),
+                    layer: layer.map(|layer| layer.diff_id.clone()),
+                }
+            })
+            .collect();
+        Ok(ImageDetail {
+            summary,
+            architecture: image.config.architecture.clone(),
+            os: image.config.os.clone(),
+            author: image.config.author.clone(),
+            comment: image.config.comment.clone(),
+            config: gantry_images::runtime_config(&image),
+            history,
+            layers: shared,
+            config_json: image.config_json,
+        })
     }
+
     pub async fn tag_image(&self, caller: &Caller, reference: &str, new: ImageRef) -> Result<()> {
-        todo!()
+        authorize(caller, Action::Operate)?;
+        let id = self.image_id(reference)?;
+        if new.digest().is_some() {
+            return Err(EngineError::said(Kind::Invalid, "refusing to create a tag with a digest reference"));
+        }
+        images::tag(&self.inner.db, &new, &id).await?;
+        self.reload_images().await?;
+        self.tell_image("tag", &id, &new.familiar());
+        Ok(())
     }
+
+    /// Docker's rules: a name is untagged; the image goes with its last name, or by id if it has one name at most; a container keeps it.
     pub async fn remove_image(&self, caller: &Caller, reference: &str, force: bool) -> Result<Removed> {
-        todo!()
+        authorize(caller, Action::Operate)?;
+        let _sweep = self.inner.image_removal.lock().await;
+        let id = self.image_id(reference)?;
+        let tags = self.known().iter().find(|known| known.row.id == id).map(|known| known.row.tags.clone()).unwrap_or_default();
+        let by_name = reference.parse::<ImageRef>().ok().filter(|name| tags.contains(name));
+        let going = match by_name {
+            Some(name) if tags.len() > 1 => {
+                images::untag(&self.inner.db, &name).await?;
+                self.reload_images().await?;
+                self.tell_image("untag", &id, &name.familiar());
+                return Ok(Removed { untagged: vec![name.familiar()], deleted: Vec::new() });
+            }
+            Some(name) => vec![name],
+            None if tags.len() > 1 && !force => {
+                return Err(EngineError::hinted(
+                    Kind::Conflict,
+                    format!("conflict: unable to delete {} (must be forced) - image is referenced in multiple repositories", id.short()),
+                    "remove by name, or with force",
+                ));
+            }
+            None => tags,
+        };
+        for container in self.inner.containers.all().iter().filter(|container| container.image_id == id) {
+            let (state, short) = (container.state(), container.id.short());
+            let live = state.is_live() || state == gantry_model::State::Restarting;
+            // A container needs its layers as long as it exists.
+            let (how, why) = if live { ("cannot be forced", "running") } else { ("must be forced", "stopped") };
+            let how = if force { "cannot be forced" } else { how };
+            return Err(EngineError::hinted(
+                Kind::Conflict,
+                format!(
+                    "conflict: unable to remove repository reference \"{reference}\" ({how}) - container {short} is using its referenced image {}: the container is {why}",
+                    id.short()
+                ),
+                format!("remove the container first: gantry rm {short}"),
+            ));
+        }
+        images::delete(&self.inner.db, &id).await?;
+        self.reload_images().await?;
+        self.sweep_images();
+        for name in &going {
+            self.tell_image("untag", &id, &name.familiar());
+        }
+        self.tell_image("delete", &id, "");
+        Ok(Removed { untagged: going.iter().map(ImageRef::familiar).collect(), deleted: vec![id] })
     }
+
+    /// Removes content no image needs, in the background.
+    pub(crate) fn sweep_images(&self) {
+        let keep: Vec<Digest> = self.known().iter().map(|known| known.row.id.clone()).collect();
+        let engine = self.clone();
+        self.inner.handle.spawn_blocking(move || match engine.inner.images.remove_unreferenced(&keep) {
+            Ok(removed) => tracing::debug!("{} layers and {} blobs removed, {} bytes", removed.layers, removed.blobs, removed.bytes),
+            Err(error) => tracing::error!("remove unneeded image content: {error}"),
+        });
+    }
+
     /// Loads an archive as a job. The job ends with an error if the chunks stop early.
     pub async fn load_images(&self, caller: &Caller, archive: Upload) -> Result<JobWatch> {
-        todo!()
+        authorize(caller, Action::Operate)?;
+        let title = format!("Load {}", archive.label);
+        let engine = self.clone();
+        self.run_job(caller, JobKind::Load, title, move |reporter| async move {
+            let total = archive.total_bytes.unwrap_or(0);
+            let (worker, listener) = (engine.clone(), Listener::new(reporter.clone(), total));
+            let loaded = tokio::task::spawn_blocking(move || {
+                let reader = UploadReader::new(archive.chunks, listener.reporter.cancel_flag());
+                worker.inner.images.load(reader, &listener, &listener.reporter.cancel_flag(), &gantry_images::Limits::default())
+            })
+            .await??;
+            let mut results = Vec::new();
+            for image in loaded {
+                engine.put_image(&image, image.references.clone(), "load").await?;
+                let names: Vec<String> = image.references.iter().map(ImageRef::familiar).collect();
+                if names.is_empty() {
+                    reporter.line(None, format!("Loaded image ID: {}", image.id), None);
+                    results.push(image.id.to_string());
+                }
+                for name in names {
+                    reporter.line(None, format!("Loaded image: {name}"), None);
+                    results.push(name);
+                }
+            }
+            Ok(results)
+        })
+        .await
     }
+
     pub async fn import_image(&self, caller: &Caller, rootfs: Upload, options: ImportOptions) -> Result<JobWatch> {
-        todo!()
+        authorize(caller, Action::Operate)?;
+        let title = format!("Import {}", rootfs.label);
+        let engine = self.clone();
+        self.run_job(caller, JobKind::Import, title, move |reporter| async move {
+            let total = rootfs.total_bytes.unwrap_or(0);
+            let (worker, listener) = (engine.clone(), Listener::new(reporter.clone(), total));
+            let settings = gantry_images::ImportOptions { message: options.message, changes: options.changes, platform: None };
+            let image = tokio::task::spawn_blocking(move || {
+                let reader = UploadReader::new(rootfs.chunks, listener.reporter.cancel_flag());
+                worker.inner.images.import(reader, &settings, &listener, &listener.reporter.cancel_flag(), &gantry_images::Limits::default())
+            })
+            .await??;
+            engine.put_image(&image, options.reference.into_iter().collect(), "import").await?;
+            reporter.line(None, image.id.to_string(), None);
+            Ok(vec![image.id.to_string()])
+        })
+        .await
+    }
+
+    /// Writes an image down; its lease may go after that.
+    async fn put_image(&self, image: &LoadedImage, tags: Vec<ImageRef>, action: &str) -> Result<()> {
+        let name = tags.first().map(ImageRef::familiar).unwrap_or_default();
+        let row = ImageRow { id: image.id.clone(), created_at_ms: image.created_at_ms, added_at_ms: now_ms(), size_bytes: image.size_bytes, tags };
+        images::put(&self.inner.db, &row).await?;
+        self.reload_images().await?;
+        self.tell_image(action, &image.id, &name);
+        Ok(())
+    }
+
+    fn tell_image(&self, action: &str, id: &Digest, name: &str) {
+        self.inner.events.publish(EventKind::Image, action, id.as_str(), BTreeMap::from([("name".to_owned(), name.to_owned())]));
     }
 }
 
-/// Bytes on their way in: chunks from a request body, consumed as they come, so that nothing is stored twice.
-pub struct Upload {
-    pub chunks: tokio::sync::mpsc::Receiver<std::io::Result<bytes::Bytes>>,
-    pub total_bytes: Option<u64>,
-    /// File name as the user gave it, for messages only.
-    pub label: String,
+fn summary(known: &KnownImage, used: &BTreeMap<Digest, usize>) -> ImageSummary {
+    ImageSummary {
+        id: known.row.id.clone(),
+        tags: known.row.tags.iter().map(ImageRef::familiar).collect(),
+        repo_digests: Vec::new(),
+        created_at_ms: known.row.created_at_ms,
+        size_bytes: known.row.size_bytes,
+        labels: known.labels.clone(),
+        containers: used.get(&known.row.id).copied().unwrap_or(0),
+        layers: known.layers.len(),
+    }
+}
+
+/// Passes the store's progress on to the job, a few times a second.
+struct Listener {
+    reporter: Reporter,
+    total: u64,
+    told_at_ms: AtomicU64,
+}
+
+impl Listener {
+    fn new(reporter: Reporter, total: u64) -> Self {
+        Self { reporter, total, told_at_ms: AtomicU64::new(0) }
+    }
+
+    fn due(&self) -> bool {
+        let now = now_ms() as u64;
+        now.saturating_sub(self.told_at_ms.load(Ordering::Relaxed)) > 100 && {
+            self.told_at_ms.store(now, Ordering::Relaxed);
+            true
+        }
+    }
+}
+
+impl Progress for Listener {
+    fn read(&self, bytes: u64) {
+        self.reporter.progress(bytes, self.total);
+    }
+
+    fn layer(&self, layer: LayerProgress<'_>) {
+        let (text, done) = match layer.state {
+            LayerState::Unpacking => ("Loading layer", false),
+            LayerState::Done => ("Loaded layer", true),
+            LayerState::Exists => ("Layer already exists", true),
+        };
+        if done || self.due() {
+            self.reporter.line(Some(layer.diff_id.short().to_owned()), text, Some((layer.done, layer.total)));
+        }
+    }
 }

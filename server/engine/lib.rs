@@ -1,20 +1,38 @@
 //! The verbs: what a person can ask for. Faces parse, call one function here, and render.
 //!
 //! Every verb takes the [`Caller`](gantry_model::Caller) who asks and checks its right on the value that is executed.
+//! What should exist stands in the database (`gantry_store`), what runs is told by the monitors; `adopt` makes both agree.
 
+mod adopt;
+mod authorize;
+mod clock;
 mod config;
 mod containers;
 mod error;
 mod events;
 mod exec;
+mod hand;
 mod host;
 mod images;
+mod isolation;
 mod jobs;
 mod logs;
+mod monitor;
+mod names;
+mod network;
+mod procfs;
+mod random;
+mod registry;
+mod shells;
+mod shim;
 mod stats;
+mod status;
 mod streams;
 mod terminals;
+mod top;
+mod upload;
 mod users;
+mod volumes;
 
 pub use config::EngineConfig;
 pub use containers::{
@@ -24,15 +42,19 @@ pub use error::{EngineError, Result};
 pub use events::{Event, EventFilter, EventKind, Events};
 pub use exec::ExecState;
 pub use host::{Finding, HostInfo, HostLoad};
-pub use images::{HistoryEntry, ImageDetail, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed, Upload};
+pub use images::{HistoryEntry, ImageDetail, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed};
 pub use jobs::{Job, JobKind, JobLine, JobState, JobWatch};
 pub use logs::{LogEntry, LogQuery, LogStream};
 pub use stats::{BlkioStats, CpuStats, MemoryStats, NetStats, StatsSample};
 pub use streams::{AttachOptions, Attached, Input, Output, OutputStream};
 pub use terminals::{TerminalSession, TerminalSpec};
+pub use upload::Upload;
 pub use users::{LoginError, NewSession, SessionInfo, UserRow};
 
-use std::sync::Arc;
+use gantry_model::{ContainerId, ExecId};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 /// The engine. Cheap to clone; all clones are one engine.
 #[derive(Clone)]
@@ -40,4 +62,32 @@ pub struct Engine {
     inner: Arc<Inner>,
 }
 
-struct Inner {}
+struct Inner {
+    config: EngineConfig,
+    db: gantry_store::Db,
+    images: gantry_images::ImageStore,
+    hand: Arc<hand::Hand>,
+    network: network::BridgeNetwork,
+    spawner: Arc<monitor::Spawner>,
+    /// The engine's own tasks run here, whichever door's thread asked for them.
+    handle: tokio::runtime::Handle,
+    facts: gantry_plan::spec::HostFacts,
+    findings: Vec<Finding>,
+    containers: registry::Registry,
+    /// The container of each exec session.
+    execs: Mutex<HashMap<ExecId, ContainerId>>,
+    terminals: terminals::Terminals,
+    known_images: Mutex<Vec<images::KnownImage>>,
+    /// One removal of images at a time.
+    image_removal: tokio::sync::Mutex<()>,
+    events: events::EventBus,
+    jobs: jobs::Jobs,
+    host_load: host::LoadHistory,
+    needs_setup: AtomicBool,
+    /// Turns for hashing passwords.
+    hashing: tokio::sync::Semaphore,
+    /// Verified for unknown names, so that they take as long as known ones.
+    decoy_hash: String,
+    /// Held as long as this server has the data folder.
+    _lock: std::fs::File,
+}

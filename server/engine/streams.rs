@@ -1,8 +1,13 @@
 //! Streams between a client and a container's process.
 
+use crate::authorize::authorize;
+use crate::logs::LogQuery;
+use crate::monitor::{Client, join};
 use crate::{Engine, Result};
 use bytes::Bytes;
-use gantry_model::{Caller, TermSize};
+use gantry_model::{Action, Caller, TermSize};
+use gantry_wire::monitor::{Attach, Request, Session};
+use tokio::sync::mpsc;
 
 /// What to join of a container's main process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,7 +30,7 @@ pub enum OutputStream {
 /// A piece of what comes from the process.
 #[derive(Debug, Clone)]
 pub enum Output {
-    /// `offset` counts the bytes of the session from its start (terminals; 0 and meaningless for pipes).
+    /// `offset` counts the bytes of the session from its start.
     Data { stream: OutputStream, offset: u64, bytes: Bytes },
     /// Bytes from `from` to `to` are lost: the client was away too long.
     Gap { from: u64, to: u64 },
@@ -37,14 +42,14 @@ pub enum Output {
 pub struct Attached {
     pub tty: bool,
     /// Bounded: a client that does not read slows its own session only.
-    pub output: tokio::sync::mpsc::Receiver<Output>,
+    pub output: mpsc::Receiver<Output>,
     pub input: Input,
 }
 
 /// The way in. `send` waits when the process does not read.
 #[derive(Clone)]
 pub struct Input {
-    pub(crate) to_monitor: tokio::sync::mpsc::Sender<InputMessage>,
+    pub(crate) to_monitor: mpsc::Sender<InputMessage>,
 }
 
 pub(crate) enum InputMessage {
@@ -76,6 +81,52 @@ impl Input {
 impl Engine {
     /// Joins a container's main process, also before its start.
     pub async fn attach(&self, caller: &Caller, reference: &str, options: AttachOptions) -> Result<Attached> {
-        todo!()
+        authorize(caller, if options.stdin { Action::Exec } else { Action::View })?;
+        let container = self.resolve(reference)?;
+        let past = if options.logs {
+            Some(self.logs(caller, reference, LogQuery { stdout: options.stdout, stderr: options.stderr, ..LogQuery::default() }).await?)
+        } else {
+            None
+        };
+        let tty = container.lock().spec.tty;
+        let live = if options.stream {
+            self.ensure_monitor(&container).await?;
+            let mut client = Client::connect(&self.socket(&container.id)).await?;
+            let attach =
+                Attach { session: Session::Main, stdin: options.stdin, stdout: options.stdout, stderr: options.stderr, lossless: true, ..Attach::default() };
+            client.request(Request::Attach(attach)).await?;
+            Some(join(&self.inner.handle, client, tty, |_| {}))
+        } else {
+            None
+        };
+        self.tell(&container, "attach", []);
+        let Some(mut past) = past else {
+            return live.ok_or_else(|| crate::EngineError::said(gantry_model::Kind::Invalid, "ask for logs, for the stream, or for both"));
+        };
+        let (sender, output) = mpsc::channel(16);
+        let (input, live_output) = match live {
+            Some(live) => (live.input, Some(live.output)),
+            None => (Input { to_monitor: mpsc::channel(1).0 }, None),
+        };
+        self.inner.handle.spawn(async move {
+            while let Some(Ok(entries)) = past.entries.recv().await {
+                for entry in entries {
+                    if sender.send(Output::Data { stream: entry.stream, offset: 0, bytes: entry.bytes }).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            match live_output {
+                Some(mut live) => {
+                    while let Some(message) = live.recv().await {
+                        if sender.send(message).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                None => drop(sender.send(Output::Ended { exit_code: None, reason: "end of the log".to_owned() }).await),
+            }
+        });
+        Ok(Attached { tty, output, input })
     }
 }

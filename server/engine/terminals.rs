@@ -1,7 +1,20 @@
 //! Terminals of the browser: exec sessions that outlive their viewers, the network and the server.
 
-use crate::{Attached, Engine, Result};
-use gantry_model::{Caller, ContainerId, ExecId, TermSize};
+use crate::authorize::authorize;
+use crate::clock::now_ms;
+use crate::exec::ExecEntry;
+use crate::monitor::{Client, join};
+use crate::{Attached, Engine, EngineError, Result, random};
+use gantry_model::{Action, Caller, ContainerId, ExecId, ExecSpec, Kind, TermSize};
+use gantry_store::terminals::{self, TerminalRow};
+use gantry_wire::monitor::{Attach, Request, Session};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Output kept for a viewer that comes back.
+const KEEP_BYTES: u64 = 64 << 20;
+const ENDED_KEPT_MS: i64 = 10 * 60_000;
 
 /// What a person asked for.
 #[derive(Debug, Clone, Default)]
@@ -29,23 +42,177 @@ pub struct TerminalSession {
     pub viewers: usize,
 }
 
+/// The open terminals in memory; the table has the same.
+#[derive(Default)]
+pub(crate) struct Terminals {
+    all: Mutex<HashMap<ExecId, Terminal>>,
+}
+
+struct Terminal {
+    row: TerminalRow,
+    viewers: Arc<AtomicUsize>,
+}
+
+impl Terminals {
+    pub(crate) fn add(&self, row: TerminalRow) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).insert(row.id.clone(), Terminal { row, viewers: Arc::default() });
+    }
+
+    pub(crate) fn of(&self, container: &ContainerId) -> Vec<ExecId> {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values()
+            .filter(|terminal| terminal.row.container_id == *container && terminal.row.ended.is_none())
+            .map(|terminal| terminal.row.id.clone())
+            .collect()
+    }
+}
+
 impl Engine {
     /// Opens a terminal; sessions are listed until their container goes or they ended ten minutes ago.
     pub async fn open_terminal(&self, caller: &Caller, container: &str, spec: TerminalSpec) -> Result<TerminalSession> {
-        todo!()
+        authorize(caller, Action::Exec)?;
+        let container = self.resolve(container)?;
+        self.needs_live(&container)?;
+        let command = if spec.command.is_empty() { vec![self.find_shell(&container).await?] } else { spec.command };
+        let exec = ExecSpec {
+            args: command.clone(),
+            user: spec.user.clone(),
+            tty: true,
+            open_stdin: true,
+            term_size: spec.size,
+            keep_bytes: Some(KEEP_BYTES),
+            ..ExecSpec::default()
+        };
+        let id = random::exec_id();
+        let row = TerminalRow {
+            id: id.clone(),
+            container_id: container.id.clone(),
+            command,
+            user: spec.user,
+            opened_by: caller.user.clone(),
+            opened_at_ms: now_ms(),
+            ended_at_ms: None,
+            ended: None,
+        };
+        // Intent first: a server that dies after the launch finds the session again.
+        terminals::insert(&self.inner.db, &row).await?;
+        self.inner.terminals.add(row);
+        self.remember_exec(&container, &id, ExecEntry { started: true, ..ExecEntry::new(exec.clone()) });
+        let request = self.exec_request(&container, &id, &exec)?;
+        if let Err(error) = self.launch_exec(&container, &id, request).await {
+            self.end_terminal(&id, &error.to_string()).await;
+            return Err(error);
+        }
+        self.terminal(caller, &id).await
     }
+
     pub async fn terminals(&self, caller: &Caller, container: Option<&str>) -> Result<Vec<TerminalSession>> {
-        todo!()
+        authorize(caller, Action::View)?;
+        let of = container.map(|reference| self.resolve(reference)).transpose()?.map(|container| container.id.clone());
+        let forget = now_ms() - ENDED_KEPT_MS;
+        let mut list: Vec<TerminalSession> = {
+            let mut all = self.inner.terminals.all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|_, terminal| terminal.row.ended_at_ms.is_none_or(|at| at > forget) && self.inner.containers.get(&terminal.row.container_id).is_some());
+            all.values().filter(|terminal| of.as_ref().is_none_or(|of| *of == terminal.row.container_id)).map(|terminal| self.session_of(terminal)).collect()
+        };
+        list.sort_by_key(|session| session.opened_at_ms);
+        Ok(list)
     }
+
     pub async fn terminal(&self, caller: &Caller, id: &ExecId) -> Result<TerminalSession> {
-        todo!()
+        authorize(caller, Action::View)?;
+        let all = self.inner.terminals.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(id).map(|terminal| self.session_of(terminal)).ok_or_else(|| EngineError::NoSuchExec(id.to_string()))
     }
+
+    fn session_of(&self, terminal: &Terminal) -> TerminalSession {
+        let row = &terminal.row;
+        TerminalSession {
+            id: row.id.clone(),
+            container: row.container_id.clone(),
+            container_name: self.inner.containers.get(&row.container_id).map(|container| container.lock().name.to_string()).unwrap_or_default(),
+            command: row.command.clone(),
+            user: row.user.clone(),
+            opened_by: row.opened_by.clone(),
+            opened_at_ms: row.opened_at_ms,
+            running: row.ended.is_none(),
+            ended: row.ended.clone(),
+            viewers: terminal.viewers.load(Ordering::Relaxed),
+        }
+    }
+
     /// Joins from `from_offset` (bytes the client has already); `None` begins at the oldest byte kept.
     pub async fn join_terminal(&self, caller: &Caller, id: &ExecId, from_offset: Option<u64>) -> Result<Attached> {
-        todo!()
+        authorize(caller, Action::Exec)?;
+        let (container_id, viewers) = {
+            let all = self.inner.terminals.all.lock().unwrap_or_else(PoisonError::into_inner);
+            let terminal = all.get(id).ok_or_else(|| EngineError::NoSuchExec(id.to_string()))?;
+            (terminal.row.container_id.clone(), terminal.viewers.clone())
+        };
+        let container = self.inner.containers.get(&container_id).ok_or_else(|| EngineError::NoSuchExec(id.to_string()))?;
+        if container.lock().monitor_pid.is_none() {
+            let why = self.terminal(caller, id).await?.ended.unwrap_or_else(|| "the container stopped".to_owned());
+            return Err(EngineError::said(Kind::Conflict, format!("this terminal is closed: {why}")));
+        }
+        let mut client = Client::connect(&self.socket(&container_id)).await?;
+        let attach = Attach {
+            session: Session::Exec(id.clone()),
+            from_offset: Some(from_offset.unwrap_or(0)),
+            stdin: true,
+            stdout: true,
+            stderr: true,
+            lossless: true,
+            acks: true,
+        };
+        client.request(Request::Attach(attach)).await?;
+        viewers.fetch_add(1, Ordering::Relaxed);
+        let mut attached = join(&self.inner.handle, client, true, |_| {});
+        // Counts the viewer down when either side is done.
+        let (sender, output) = tokio::sync::mpsc::channel(1);
+        let mut from = std::mem::replace(&mut attached.output, output);
+        self.inner.handle.spawn(async move {
+            loop {
+                let message = tokio::select! {
+                    message = from.recv() => message,
+                    () = sender.closed() => None,
+                };
+                let Some(message) = message else { break };
+                if sender.send(message).await.is_err() {
+                    break;
+                }
+            }
+            viewers.fetch_sub(1, Ordering::Relaxed);
+        });
+        Ok(attached)
     }
+
     /// Hangs up: SIGHUP to the session, then SIGKILL. Nothing is typed into it.
     pub async fn close_terminal(&self, caller: &Caller, id: &ExecId) -> Result<()> {
-        todo!()
+        authorize(caller, Action::Exec)?;
+        let session = self.terminal(caller, id).await?;
+        if session.running
+            && let Some(container) = self.inner.containers.get(&session.container)
+        {
+            self.ask(&container, Request::ExecClose { id: id.clone() }).await?;
+        }
+        self.end_terminal(id, &format!("closed by {}", caller.user)).await;
+        Ok(())
+    }
+
+    /// Notes why a terminal ended; the first reason stays. Nothing happens for sessions that are no terminals.
+    pub(crate) async fn end_terminal(&self, id: &ExecId, why: &str) {
+        let now = now_ms();
+        {
+            let mut all = self.inner.terminals.all.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(terminal) = all.get_mut(id) else { return };
+            if terminal.row.ended.is_some() {
+                return;
+            }
+            terminal.row.ended = Some(why.to_owned());
+            terminal.row.ended_at_ms = Some(now);
+        }
+        if let Err(error) = terminals::end(&self.inner.db, id, now, why).await {
+            tracing::error!(exec.id = %id, "write down the end of a terminal: {error}");
+        }
     }
 }

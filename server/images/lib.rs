@@ -21,7 +21,7 @@ mod tarball;
 
 pub use config::{HealthConfig, History, ImageConfig, ProcessConfig, RootFs};
 pub use error::ImagesError;
-pub use image::{Blob, Image, Layer, LoadedImage, RuntimeConfig, runtime_config};
+pub use image::{Blob, Image, Layer, LoadedImage, RuntimeConfig, created_at_ms, runtime_config};
 pub use import::ImportOptions;
 pub use lease::Lease;
 pub use limits::Limits;

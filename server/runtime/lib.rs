@@ -4,6 +4,7 @@
 pub mod capabilities;
 mod failure;
 mod idmap;
+pub mod inside;
 mod mounts;
 pub mod overlay;
 pub mod process;

@@ -1,10 +1,9 @@
-//! Verbs on containers.
+//! What the verbs on containers take and give.
 
-use crate::{Engine, Result};
-use gantry_model::{Caller, ContainerId, ContainerName, ContainerSpec, Digest, PortBinding, Protocol, Signal, State};
+use crate::Result;
+use gantry_model::{ContainerId, ContainerName, ContainerSpec, Digest, PortBinding, Protocol, State};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// One row of a list; made from memory, no disk and no process is asked.
 #[derive(Debug, Clone)]
@@ -157,59 +156,4 @@ pub struct IsolationFact {
     pub meaning: String,
     /// False: shared with the host, or switched off.
     pub strong: bool,
-}
-
-/// Containers. `reference` is an id, a unique prefix of one, or a name with or without `/`.
-impl Engine {
-    pub async fn list_containers(&self, caller: &Caller, filter: &ListFilter) -> Result<Vec<ContainerSummary>> {
-        todo!()
-    }
-    pub async fn container(&self, caller: &Caller, reference: &str) -> Result<ContainerDetail> {
-        todo!()
-    }
-    pub async fn create_container(&self, caller: &Caller, name: Option<ContainerName>, spec: ContainerSpec) -> Result<Created> {
-        todo!()
-    }
-    pub async fn start_container(&self, caller: &Caller, reference: &str) -> Result<()> {
-        todo!()
-    }
-    /// `grace` defaults to the container's stop timeout, 10 s. `Kind::NotModified` if it does not run.
-    pub async fn stop_container(&self, caller: &Caller, reference: &str, grace: Option<Duration>) -> Result<()> {
-        todo!()
-    }
-    pub async fn restart_container(&self, caller: &Caller, reference: &str, grace: Option<Duration>) -> Result<()> {
-        todo!()
-    }
-    pub async fn kill_container(&self, caller: &Caller, reference: &str, signal: Signal) -> Result<()> {
-        todo!()
-    }
-    pub async fn pause_container(&self, caller: &Caller, reference: &str) -> Result<()> {
-        todo!()
-    }
-    pub async fn unpause_container(&self, caller: &Caller, reference: &str) -> Result<()> {
-        todo!()
-    }
-    pub async fn rename_container(&self, caller: &Caller, reference: &str, name: ContainerName) -> Result<()> {
-        todo!()
-    }
-    pub async fn remove_container(&self, caller: &Caller, reference: &str, options: RemoveOptions) -> Result<()> {
-        todo!()
-    }
-    pub async fn wait_container(&self, caller: &Caller, reference: &str, condition: WaitCondition) -> Result<Waiter> {
-        todo!()
-    }
-    pub async fn top(&self, caller: &Caller, reference: &str, ps_args: &str) -> Result<ProcessTable> {
-        todo!()
-    }
-    pub async fn isolation(&self, caller: &Caller, reference: &str) -> Result<Isolation> {
-        todo!()
-    }
-    /// New size for the main terminal; before the start it is kept for it.
-    pub async fn resize_container(&self, caller: &Caller, reference: &str, size: gantry_model::TermSize) -> Result<()> {
-        todo!()
-    }
-    /// The OCI runtime spec the container runs with, as JSON.
-    pub async fn runtime_spec_json(&self, caller: &Caller, reference: &str) -> Result<String> {
-        todo!()
-    }
 }

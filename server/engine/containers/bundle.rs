@@ -1,0 +1,231 @@
+//! Everything a monitor needs to start a container: the OCI spec, the launch description, and where they lie.
+
+use crate::registry::Container;
+use crate::{Engine, EngineError, Result};
+use gantry_model::{ContainerId, ContainerSpec, IpcMode, Kind, MountKind, NetworkMode, PidMode, Propagation, Signal};
+use gantry_plan::process::FinalProcess;
+use gantry_plan::spec::{JoinedNamespaces, ResolvedMount, SpecInput, UserIds, runtime_spec};
+use gantry_store::containers::ProcessRow;
+use gantry_wire::monitor::{Launch, LogDriver, LogPlan, Network, Overlay, files};
+use oci_spec::runtime::Spec;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+const DEFAULT_STOP_SECS: u32 = 10;
+
+/// One container's wish with all that the spec and the launch description are made of.
+struct Wish<'a> {
+    id: &'a ContainerId,
+    name: &'a str,
+    spec: &'a ContainerSpec,
+    process: &'a ProcessRow,
+    ip: Option<IpAddr>,
+    lowers: Vec<PathBuf>,
+}
+
+impl Engine {
+    pub(crate) fn data_dir(&self, id: &ContainerId) -> PathBuf {
+        self.inner.config.data_dir.join("containers").join(id.as_str())
+    }
+
+    pub(crate) fn run_dir(&self, id: &ContainerId) -> PathBuf {
+        self.inner.config.run_dir.join("containers").join(id.as_str())
+    }
+
+    pub(crate) fn socket(&self, id: &ContainerId) -> PathBuf {
+        self.run_dir(id).join(files::SOCKET)
+    }
+
+    pub(crate) fn cgroup_path(&self, id: &ContainerId) -> String {
+        format!("{}/{id}", self.inner.config.cgroup_parent.trim_end_matches('/'))
+    }
+
+    /// Makes the spec without writing anything, so that a wish that can't be is refused when it is created. Returns warnings.
+    pub(crate) fn try_spec(&self, id: &ContainerId, spec: &ContainerSpec, process: &FinalProcess) -> Result<Vec<String>> {
+        let process = ProcessRow { args: process.args.clone(), env: process.env.clone(), cwd: process.cwd.clone(), user: process.user.clone() };
+        self.oci_spec(&Wish { id, name: "", spec, process: &process, ip: None, lowers: Vec::new() }, JoinedNamespaces::default())?;
+        Ok(Vec::new())
+    }
+
+    /// Writes the container's bundle anew: folders, files under /etc, spec, launch description.
+    pub(crate) async fn write_bundle(&self, container: &Container) -> Result<()> {
+        let (name, spec, process, ip) = {
+            let live = container.lock();
+            (live.name.to_string(), live.spec.clone(), live.process.clone(), live.ip)
+        };
+        let image_id = container.image_id.clone();
+        let (engine, id) = (self.clone(), container.id.clone());
+        tokio::task::spawn_blocking(move || {
+            let image = engine.inner.images.image(&image_id)?;
+            let lowers = engine.inner.images.layer_paths_top_first(&image);
+            let wish = Wish { id: &id, name: &name, spec: &spec, process: &process, ip, lowers };
+            engine.write_bundle_files(&wish)
+        })
+        .await?
+    }
+
+    fn write_bundle_files(&self, wish: &Wish<'_>) -> Result<()> {
+        let folder = self.data_dir(wish.id);
+        for name in ["upper", "work", "rootfs"] {
+            let path = folder.join(name);
+            std::fs::create_dir_all(&path).map_err(EngineError::io(format!("make {}", path.display())))?;
+        }
+        // The container's root is its upper folder's root: it must be passable for its users, whatever our umask is.
+        set_mode(&folder.join("upper"), 0o755)?;
+        let run = self.run_dir(wish.id);
+        std::fs::create_dir_all(&run).map_err(EngineError::io(format!("make {}", run.display())))?;
+        self.write_etc_files(wish, &folder)?;
+        let joined = self.joined(wish.spec)?;
+        let network = self.network_plan(wish, &joined)?;
+        let spec = self.oci_spec(wish, joined)?;
+        write(&folder.join("config.json"), &spec)?;
+        write(&folder.join(files::LAUNCH), &self.launch(wish, &folder, network))
+    }
+
+    fn launch(&self, wish: &Wish<'_>, folder: &Path, network: Network) -> Launch {
+        let spec = wish.spec;
+        Launch {
+            id: wish.id.clone(),
+            name: wish.name.to_owned(),
+            config_path: folder.join("config.json"),
+            rootfs: folder.join("rootfs"),
+            overlay: Some(Overlay { lowers: wish.lowers.clone(), upper: folder.join("upper"), work: folder.join("work"), volatile: spec.auto_remove }),
+            user: wish.process.user.clone(),
+            groups: spec.group_add.clone(),
+            tty: spec.tty,
+            open_stdin: spec.open_stdin,
+            stdin_once: spec.stdin_once,
+            term_size: spec.term_size,
+            cgroup_path: self.cgroup_path(wish.id),
+            log: LogPlan {
+                driver: if spec.log_driver == "none" { LogDriver::None } else { LogDriver::Local },
+                path: folder.join("log"),
+                max_bytes: LogPlan::MAX_BYTES,
+            },
+            keep_bytes: Launch::default_keep_bytes(),
+            restart: spec.restart,
+            network,
+            stop_signal: spec.stop_signal.unwrap_or(Signal::TERM),
+            stop_timeout_ms: u64::from(spec.stop_timeout_secs.unwrap_or(DEFAULT_STOP_SECS)) * 1000,
+            init: spec.init,
+            auto_remove: spec.auto_remove,
+        }
+    }
+
+    fn oci_spec(&self, wish: &Wish<'_>, joined: JoinedNamespaces) -> Result<Spec> {
+        let invalid = |error: String| EngineError::said(Kind::Invalid, error);
+        let spec = wish.spec;
+        let process =
+            FinalProcess { args: wish.process.args.clone(), env: wish.process.env.clone(), cwd: wish.process.cwd.clone(), user: wish.process.user.clone() };
+        let bounding = self.inner.facts.bounding.clone();
+        let capabilities = gantry_plan::spec::capabilities(&spec.security, &bounding).map_err(|error| invalid(error.to_string()))?;
+        let input = SpecInput {
+            id: wish.id,
+            wish: spec,
+            process: &process,
+            // The monitor looks the user up in the container's own files.
+            user: UserIds::default(),
+            rootfs: self.data_dir(wish.id).join("rootfs"),
+            cgroups_path: self.cgroup_path(wish.id).into(),
+            hostname: if spec.hostname.is_empty() { wish.id.short().to_owned() } else { spec.hostname.clone() },
+            mounts: self.resolved_mounts(wish),
+            devices: self.inner.hand.devices(spec)?,
+            resources: self.inner.hand.resources(&spec.limits)?,
+            seccomp: self.inner.hand.seccomp(&spec.security, &capabilities)?,
+            joined,
+            id_map: None,
+            facts: &self.inner.facts,
+        };
+        runtime_spec(input).map_err(|error| invalid(error.to_string()))
+    }
+
+    /// Binds and volumes with their folders, and the files under /etc that Gantry keeps.
+    fn resolved_mounts(&self, wish: &Wish<'_>) -> Vec<ResolvedMount> {
+        let folder = self.data_dir(wish.id);
+        let etc = [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")];
+        let own = etc
+            .iter()
+            .filter(|(_, target)| !wish.spec.mounts.iter().any(|mount| mount.target == *target))
+            .map(|(name, target)| resolved(folder.join(name), target, false, Propagation::Rprivate, true));
+        let wished = wish.spec.mounts.iter().filter_map(|mount| match &mount.kind {
+            MountKind::Bind { source, propagation, recursive, .. } => {
+                Some(resolved(PathBuf::from(source), &mount.target, mount.read_only, *propagation, *recursive))
+            }
+            MountKind::Volume { name, .. } => Some(resolved(self.volume_dir(name), &mount.target, mount.read_only, Propagation::Rprivate, true)),
+            MountKind::Tmpfs { .. } => None,
+        });
+        own.chain(wished).collect()
+    }
+
+    /// Paths of namespaces of other containers.
+    fn joined(&self, spec: &ContainerSpec) -> Result<JoinedNamespaces> {
+        let of = |reference: &str, kind: &str| {
+            let container = self.resolve(reference)?;
+            let pid = container
+                .lock()
+                .pid
+                .ok_or_else(|| EngineError::said(Kind::Conflict, format!("cannot join the {kind} namespace of a non running container: {reference}")))?;
+            Ok::<_, EngineError>(PathBuf::from(format!("/proc/{pid}/ns/{kind}")))
+        };
+        Ok(JoinedNamespaces {
+            network: if let NetworkMode::Container(other) = &spec.network { Some(of(other, "net")?) } else { None },
+            pid: if let PidMode::Container(other) = &spec.pid_mode { Some(of(other, "pid")?) } else { None },
+            ipc: if let IpcMode::Container(other) = &spec.ipc_mode { Some(of(other, "ipc")?) } else { None },
+        })
+    }
+
+    fn network_plan(&self, wish: &Wish<'_>, joined: &JoinedNamespaces) -> Result<Network> {
+        Ok(match (&wish.spec.network, wish.ip, &joined.network) {
+            (NetworkMode::Host, ..) => Network::Host,
+            (NetworkMode::Container(_), _, Some(path)) => Network::Path(path.clone()),
+            (NetworkMode::Bridge, Some(ip), _) => Network::Bridge(Box::new(self.inner.network.endpoint(wish.id, ip, &wish.spec.ports)?)),
+            _ => Network::None,
+        })
+    }
+
+    fn write_etc_files(&self, wish: &Wish<'_>, folder: &Path) -> Result<()> {
+        let spec = wish.spec;
+        let hostname = if spec.hostname.is_empty() { wish.id.short() } else { &spec.hostname };
+        let gateway = wish.ip.map(|_| self.inner.network.gateway());
+        let hosts = gantry_plan::files::hosts(hostname, &spec.domainname, wish.ip, gateway, &spec.extra_hosts)
+            .map_err(|entry| EngineError::said(Kind::Invalid, format!("invalid extra host {entry:?}: use name:address")))?;
+        let of_host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let resolv = gantry_plan::files::resolv_conf(&of_host, spec.network == NetworkMode::Host, &spec.dns, &spec.dns_search, &spec.dns_options)
+            .map_err(|server| EngineError::said(Kind::Invalid, format!("{server:?} is not an IP address of a DNS server")))?;
+        for (name, text) in [("hosts", hosts), ("resolv.conf", resolv), ("hostname", format!("{hostname}\n"))] {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(EngineError::io(format!("write {}", path.display())))?;
+            set_mode(&path, 0o644)?;
+        }
+        Ok(())
+    }
+}
+
+fn resolved(source: PathBuf, target: &str, read_only: bool, propagation: Propagation, recursive: bool) -> ResolvedMount {
+    ResolvedMount { source, target: PathBuf::from(target), read_only, propagation, recursive }
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(EngineError::io(format!("set the mode of {}", path.display())))
+}
+
+fn write<T: serde::Serialize>(path: &Path, value: &T) -> Result<()> {
+    let json = serde_json::to_vec(value).map_err(|source| EngineError::caused(Kind::Internal, format!("write {}", path.display()), source))?;
+    std::fs::write(path, json).map_err(EngineError::io(format!("write {}", path.display())))
+}
+
+impl Engine {
+    /// The OCI runtime spec the container runs with, as JSON.
+    pub async fn runtime_spec_json(&self, caller: &gantry_model::Caller, reference: &str) -> Result<String> {
+        crate::authorize::authorize(caller, gantry_model::Action::View)?;
+        let container = self.resolve(reference)?;
+        let path = self.data_dir(&container.id).join("config.json");
+        let Ok(bytes) = tokio::fs::read(&path).await else {
+            return Err(EngineError::said(Kind::NotFound, "the container has no runtime spec before its first start"));
+        };
+        let value: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|source| EngineError::caused(Kind::Internal, format!("read {}", path.display()), source))?;
+        Ok(format!("{value:#}"))
+    }
+}

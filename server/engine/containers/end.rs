@@ -1,0 +1,113 @@
+//! Stop and remove.
+
+use super::RemoveOptions;
+use crate::authorize::authorize;
+use crate::registry::Container;
+use crate::{Engine, EngineError, Result};
+use gantry_model::{Action, Caller, Kind, State};
+use gantry_store::containers::{self, Desired};
+use gantry_wire::monitor::{Reply, Request};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Engine {
+    /// `grace` defaults to the container's stop timeout, 10 s. `Kind::NotModified` if it does not run.
+    pub async fn stop_container(&self, caller: &Caller, reference: &str, grace: Option<Duration>) -> Result<()> {
+        authorize(caller, Action::Operate)?;
+        let container = self.resolve(reference)?;
+        let _verb = container.verbs.lock().await;
+        self.stop(&container, grace).await?;
+        self.tell(&container, "stop", []);
+        Ok(())
+    }
+
+    /// Stops; the caller holds the container's verb lock.
+    pub(crate) async fn stop(&self, container: &Arc<Container>, grace: Option<Duration>) -> Result<()> {
+        let state = container.state();
+        if !state.is_live() && state != State::Restarting {
+            return Err(EngineError::said(Kind::NotModified, "the container does not run"));
+        }
+        self.set_desired(container, Desired::Stopped).await?;
+        let grace_ms = grace.map(|grace| grace.as_millis() as u64);
+        match self.ask(container, Request::Stop { signal: None, grace_ms }).await {
+            Ok(Reply::Exited(exit)) => self.take_exit(container, &exit).await,
+            Ok(_) => {}
+            // A monitor that died in the meantime is noticed by its follower; the container is down then.
+            Err(error) if container.state().is_live() => return Err(error),
+            Err(_) => {}
+        }
+        if container.state() == State::Restarting {
+            container.lock().fact.state = State::Exited;
+            self.write_fact(container).await;
+        }
+        Ok(())
+    }
+
+    pub async fn remove_container(&self, caller: &Caller, reference: &str, options: RemoveOptions) -> Result<()> {
+        authorize(caller, Action::Operate)?;
+        let container = self.resolve(reference)?;
+        let _verb = container.verbs.lock().await;
+        let state = container.state();
+        if state.is_live() || state == State::Restarting {
+            if !options.force {
+                return Err(EngineError::hinted(
+                    Kind::Conflict,
+                    format!("You cannot remove a {state} container {}. Stop the container before attempting removal or force remove", container.id),
+                    "stop it first, or remove with force",
+                ));
+            }
+            self.set_desired(&container, Desired::Removed).await?;
+            match self.stop(&container, Some(Duration::ZERO)).await {
+                Err(error) if error.kind() != Kind::NotModified => return Err(error),
+                _ => {}
+            }
+        }
+        self.remove(&container, options.volumes).await
+    }
+
+    /// Removes a container that ended by itself (`--rm`).
+    pub(crate) async fn remove_ended(&self, container: &Arc<Container>, volumes: bool) -> Result<()> {
+        let _verb = container.verbs.lock().await;
+        if self.inner.containers.get(&container.id).is_none() || container.state().is_live() {
+            return Ok(());
+        }
+        self.remove(container, volumes).await
+    }
+
+    /// Removes a container that does not run. Intent is written first: a server that dies here goes on at its next start.
+    pub(crate) async fn remove(&self, container: &Arc<Container>, volumes: bool) -> Result<()> {
+        self.set_desired(container, Desired::Removed).await?;
+        container.lock().fact.state = State::Removing;
+        if container.lock().monitor_pid.is_some() {
+            // Refused only while the container runs; a monitor that is gone is what we want.
+            let _ = self.ask(container, Request::Shutdown).await;
+        }
+        let anonymous = if volumes { gantry_store::volumes::anonymous_of(&self.inner.db, &container.id).await? } else { Vec::new() };
+        // The row goes last but one: as long as it is there, the rest will be tried again. The folders are renamed away first, so
+        // that their removal, which takes time, is not waited for.
+        let trash = self.inner.hand.to_trash(&container.id)?;
+        containers::delete(&self.inner.db, &container.id).await?;
+        self.inner.containers.remove(&container.id);
+        for volume in anonymous {
+            self.drop_volume(&volume).await?;
+        }
+        let (exit_code, waiters) = {
+            let mut live = container.lock();
+            let mut waiters = std::mem::take(&mut live.removal_waiters);
+            waiters.append(&mut live.exit_waiters);
+            (live.fact.exit_code.unwrap_or(0), waiters)
+        };
+        self.tell(container, "destroy", []);
+        for waiter in waiters {
+            let _ = waiter.send(Ok(exit_code));
+        }
+        let (hand, cgroup, id) = (self.inner.hand.clone(), self.cgroup_path(&container.id), container.id.clone());
+        self.inner.handle.spawn_blocking(move || {
+            hand.empty_trash(&trash);
+            if let Err(error) = hand.remove_cgroup(&cgroup) {
+                tracing::warn!(container.id = %id, "remove the cgroup of container {}: {}", id.short(), error.chain());
+            }
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! Lists and details, from memory.
+
+use super::{ContainerDetail, ContainerSummary, ListFilter, PublishedPort};
+use crate::authorize::authorize;
+use crate::clock::now_ms;
+use crate::registry::{Container, Live};
+use crate::{Engine, EngineError, Result, status};
+use gantry_model::{Action, Caller, IpcMode, MountKind, NetworkMode, PidMode, PortBinding};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+impl Engine {
+    /// Newest first.
+    pub async fn list_containers(&self, caller: &Caller, filter: &ListFilter) -> Result<Vec<ContainerSummary>> {
+        authorize(caller, Action::View)?;
+        let all = self.inner.containers.all();
+        let border = |reference: &Option<String>| reference.as_ref().map(|text| self.resolve(text).map(|container| container.created_at_ms)).transpose();
+        let (before, since) = (border(&filter.before)?, border(&filter.since)?);
+        let ancestors = filter.ancestor.iter().filter_map(|image| self.image_id(image).ok()).collect::<Vec<_>>();
+        let now = now_ms();
+        let everything = filter.all || filter.limit.is_some() || !filter.state.is_empty() || !filter.exited.is_empty();
+        let mut rows = Vec::new();
+        for container in all {
+            if before.is_some_and(|at| container.created_at_ms >= at) || since.is_some_and(|at| container.created_at_ms <= at) {
+                continue;
+            }
+            let live = container.lock();
+            let shown = everything || live.fact.state.is_live() || live.fact.state == gantry_model::State::Restarting;
+            if !shown || (!filter.ancestor.is_empty() && !ancestors.contains(&container.image_id)) || !matches(filter, &container, &live) {
+                continue;
+            }
+            rows.push(self.summary(&container, &live, now));
+            if filter.limit == Some(rows.len()) {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    pub async fn container(&self, caller: &Caller, reference: &str) -> Result<ContainerDetail> {
+        authorize(caller, Action::View)?;
+        let container = self.resolve(reference)?;
+        Ok(self.detail(&container))
+    }
+
+    fn detail(&self, container: &Arc<Container>) -> ContainerDetail {
+        let live = container.lock();
+        let folder = self.data_dir(&container.id);
+        let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+        let mut words = live.process.args.iter();
+        let mut spec = live.spec.clone();
+        spec.env.clone_from(&live.process.env);
+        spec.working_dir.clone_from(&live.process.cwd);
+        spec.user.clone_from(&live.process.user);
+        ContainerDetail {
+            summary: self.summary(container, &live, now_ms()),
+            path: words.next().cloned().unwrap_or_default(),
+            args: words.cloned().collect(),
+            restart_count: live.fact.restart_count,
+            error: live.fact.error.clone(),
+            gateway: live.ip.map(|_| self.inner.network.gateway()),
+            mac: live.ip.map(|ip| self.inner.network.mac(ip)),
+            log_path: path("log"),
+            upper_dir: path("upper"),
+            hosts_path: path("hosts"),
+            resolv_conf_path: path("resolv.conf"),
+            hostname_path: path("hostname"),
+            execs: live.execs.keys().cloned().collect(),
+            monitor_pid: live.monitor_pid,
+            command_line: gantry_plan::command_line::run(Some(&live.name), &live.spec),
+            spec,
+        }
+    }
+
+    pub(crate) fn summary(&self, container: &Container, live: &Live, now_ms: i64) -> ContainerSummary {
+        let running = live.fact.state.is_live();
+        let last = live.history.last().filter(|_| running);
+        ContainerSummary {
+            id: container.id.clone(),
+            name: live.name.clone(),
+            image: live.spec.image.clone(),
+            image_id: container.image_id.clone(),
+            command: live.process.args.clone(),
+            state: live.fact.state,
+            status: status::text(live.fact.state, live.fact.exit_code, live.fact.started_at_ms, live.fact.finished_at_ms, now_ms),
+            exit_code: live.fact.exit_code.filter(|_| !running),
+            oom_killed: live.fact.oom_killed,
+            created_at_ms: container.created_at_ms,
+            started_at_ms: live.fact.started_at_ms,
+            finished_at_ms: live.fact.finished_at_ms,
+            labels: live.spec.labels.clone(),
+            ports: ports(live),
+            network: live.spec.network.to_string(),
+            ip: live.ip.filter(|_| running),
+            mounts: live.spec.mounts.iter().map(|mount| mount_name(&mount.kind, &mount.target)).collect(),
+            tty: live.spec.tty,
+            open_stdin: live.spec.open_stdin,
+            pid: live.pid,
+            cpu_percent: last.map(|sample| sample.cpu_percent),
+            memory_bytes: last.map(|sample| sample.memory.working_set_bytes),
+            memory_limit_bytes: last.map(|sample| sample.memory.limit_bytes),
+            cpu_history: live.history.cpu(),
+        }
+    }
+}
+
+fn mount_name(kind: &MountKind, target: &str) -> String {
+    match kind {
+        MountKind::Bind { source, .. } => source.clone(),
+        MountKind::Volume { name, .. } => name.clone(),
+        MountKind::Tmpfs { .. } => target.to_owned(),
+    }
+}
+
+/// What is published now; what would be, for a container that does not run, is not listed, as with docker.
+fn ports(live: &Live) -> Vec<PublishedPort> {
+    let host = |port: &PortBinding| (port.host_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port.host_port);
+    if !live.fact.state.is_live() {
+        return Vec::new();
+    }
+    let mut list: Vec<PublishedPort> =
+        live.fact.ports.iter().map(|port| PublishedPort { container_port: port.container_port, protocol: port.protocol, host: Some(host(port)) }).collect();
+    list.sort_by_key(|port| (port.container_port, port.protocol));
+    list
+}
+
+fn matches(filter: &ListFilter, container: &Container, live: &Live) -> bool {
+    let any = |values: &[String], hit: &dyn Fn(&str) -> bool| values.is_empty() || values.iter().any(|value| hit(value));
+    any(&filter.id, &|id| container.id.as_str().starts_with(id))
+        && any(&filter.name, &|name| name_matches(live.name.as_str(), name))
+        && (filter.state.is_empty() || filter.state.contains(&live.fact.state))
+        && (filter.exited.is_empty()
+            || (live.fact.state == gantry_model::State::Exited && live.fact.exit_code.is_some_and(|code| filter.exited.contains(&code))))
+        && filter.label.iter().all(|label| match label.split_once('=') {
+            Some((key, value)) => live.spec.labels.get(key).is_some_and(|known| known == value),
+            None => live.spec.labels.contains_key(label.as_str()),
+        })
+        && any(&filter.network, &|network| live.spec.network.to_string() == network)
+        && any(&filter.volume, &|volume| live.spec.mounts.iter().any(|mount| mount_name(&mount.kind, &mount.target) == volume || mount.target == volume))
+        && (filter.publish.is_empty()
+            || live
+                .fact
+                .ports
+                .iter()
+                .any(|port| filter.publish.iter().any(|wanted| wanted.container_port == port.container_port || wanted.host_port == port.host_port)))
+}
+
+/// A part of the name; `^` and `$` anchor it, and a leading `/` is seen as docker's users write it.
+fn name_matches(name: &str, pattern: &str) -> bool {
+    let (start, rest) = pattern.strip_prefix('^').map_or((false, pattern), |rest| (true, rest));
+    let (end, rest) = rest.strip_suffix('$').map_or((false, rest), |rest| (true, rest));
+    let (start, rest) = rest.strip_prefix('/').map_or((start, rest), |rest| (true, rest));
+    match (start, end) {
+        (true, true) => name == rest,
+        (true, false) => name.starts_with(rest),
+        (false, true) => name.ends_with(rest),
+        (false, false) => name.contains(rest),
+    }
+}
+
+impl Engine {
+    /// Containers whose namespaces a new one wants to share must exist.
+    pub(crate) fn check_neighbours(&self, spec: &gantry_model::ContainerSpec) -> Result<()> {
+        let mut wanted: Vec<&str> = Vec::new();
+        if let NetworkMode::Container(of) = &spec.network {
+            wanted.push(of);
+        }
+        if let PidMode::Container(of) = &spec.pid_mode {
+            wanted.push(of);
+        }
+        if let IpcMode::Container(of) = &spec.ipc_mode {
+            wanted.push(of);
+        }
+        for of in wanted {
+            self.resolve(of)
+                .map_err(|_| EngineError::said(gantry_model::Kind::Conflict, format!("cannot join the namespaces of container {of}: there is none")))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_matches;
+
+    #[test]
+    fn a_name_filter_is_a_part_that_may_be_anchored() {
+        assert!(name_matches("shop-web-1", "web"));
+        assert!(name_matches("web", "^/web$"));
+        assert!(name_matches("web", "/web"));
+        assert!(!name_matches("shop-web-1", "^web"));
+        assert!(!name_matches("webs", "^web$"));
+    }
+}

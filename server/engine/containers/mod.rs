@@ -1,0 +1,11 @@
+//! Verbs on containers. `reference` is always an id, a unique prefix of one, or a name with or without `/`.
+
+mod bundle;
+mod create;
+mod end;
+mod list;
+mod start;
+mod types;
+mod wait;
+
+pub use types::*;

@@ -1,0 +1,78 @@
+//! Pumps between a monitor's connection and a client's channels.
+
+use super::Client;
+use crate::streams::{Attached, Input, InputMessage, Output, OutputStream};
+use bytes::Bytes;
+use gantry_wire::monitor::{Decoder, Ended, Frame, MAX_DATA, STDERR, encode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+
+/// Pieces of up to 64 KiB on their way to a client.
+const OUTPUT_SLOTS: usize = 16;
+const INPUT_SLOTS: usize = 16;
+
+/// Turns a connection that was asked to attach into channels. `ended` hears the end before the client does,
+/// so that an exit code is known when the stream closes.
+pub(crate) fn join(handle: &tokio::runtime::Handle, client: Client, tty: bool, ended: impl FnOnce(&Ended) + Send + 'static) -> Attached {
+    let (output_sender, output) = mpsc::channel(OUTPUT_SLOTS);
+    let (to_monitor, input_receiver) = mpsc::channel(INPUT_SLOTS);
+    let (read, write) = client.stream.into_split();
+    handle.spawn(pump_output(read, client.decoder, output_sender, ended));
+    handle.spawn(pump_input(write, input_receiver));
+    Attached { tty, output, input: Input { to_monitor } }
+}
+
+async fn pump_output(mut read: OwnedReadHalf, mut decoder: Decoder, output: mpsc::Sender<Output>, ended: impl FnOnce(&Ended)) {
+    let mut chunk = vec![0u8; MAX_DATA];
+    let lost = loop {
+        match decoder.next() {
+            Ok(Some(Frame::Output { offset, stream, bytes })) => {
+                let stream = if stream == STDERR { OutputStream::Stderr } else { OutputStream::Stdout };
+                if output.send(Output::Data { stream, offset, bytes: Bytes::from(bytes) }).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Ok(Some(Frame::Gap { from, to })) => {
+                if output.send(Output::Gap { from, to }).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Ok(Some(Frame::Ended(end))) => break end,
+            Ok(Some(_)) => continue,
+            Err(error) => break Ended { exit_code: None, reason: format!("the monitor sent something odd: {error}") },
+            Ok(None) => {}
+        }
+        // A client that went is noticed even when nothing comes.
+        let read = tokio::select! {
+            read = read.read(&mut chunk) => read,
+            () = output.closed() => return,
+        };
+        match read {
+            Ok(n) if n > 0 => decoder.feed(&chunk[..n]),
+            _ => break Ended { exit_code: None, reason: "the container's monitor went away".to_owned() },
+        }
+    };
+    ended(&lost);
+    let _ = output.send(Output::Ended { exit_code: lost.exit_code, reason: lost.reason }).await;
+}
+
+async fn pump_input(mut write: OwnedWriteHalf, mut input: mpsc::Receiver<InputMessage>) {
+    let mut buffer = Vec::new();
+    while let Some(message) = input.recv().await {
+        buffer.clear();
+        match message {
+            InputMessage::Data(bytes) => bytes.chunks(MAX_DATA).for_each(|part| encode(&Frame::Input(part.to_vec()), &mut buffer)),
+            InputMessage::Close => encode(&Frame::CloseInput, &mut buffer),
+            InputMessage::Resize(size) => encode(&Frame::Resize(size), &mut buffer),
+            InputMessage::Ack(offset) => encode(&Frame::Ack { offset }, &mut buffer),
+        }
+        if write.write_all(&buffer).await.is_err() {
+            return;
+        }
+    }
+    // The client dropped its way in: nothing more comes, but stdin stays as it is.
+    std::future::pending::<()>().await;
+}
