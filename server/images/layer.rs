@@ -41,7 +41,7 @@ pub(crate) struct Bounds<'a> {
 
 /// Unpacks `source` into the empty folder `target`, made by the caller.
 pub(crate) fn unpack(place: &str, source: impl Read + Send, target: &Path, bounds: Bounds<'_>) -> Result<Unpacked, ImagesError> {
-    let plain = compress::open(place, source, bounds.cancel, bounds.limits).map_err(|e| e.within(place))?;
+    let plain = compress::open(place, source, bounds.cancel, bounds.limits)?;
     let compression = plain.compression;
     let result = std::thread::scope(|scope| {
         let (reader, feed) = pipe();
@@ -56,7 +56,7 @@ pub(crate) fn unpack(place: &str, source: impl Read + Send, target: &Path, bound
 
 /// Reads a layer to its end for its digest alone.
 pub(crate) fn diff_id(place: &str, source: impl Read + Send, bounds: Bounds<'_>) -> Result<Digest, ImagesError> {
-    let mut plain = compress::open(place, source, bounds.cancel, bounds.limits).map_err(|e| e.within(place))?;
+    let mut plain = compress::open(place, source, bounds.cancel, bounds.limits)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -64,7 +64,7 @@ pub(crate) fn diff_id(place: &str, source: impl Read + Send, bounds: Bounds<'_>)
             Ok(0) => return Ok(Digest::sha256(hash.finalize().into())),
             Ok(got) => hash.update(&buffer[..got]),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(crate::tarball::read_error(place, e)),
+            Err(e) => return Err(crate::tarball::read_error("", e).within(place)),
         }
     }
 }

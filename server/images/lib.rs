@@ -18,6 +18,7 @@ mod scratch;
 mod store;
 mod sweep;
 mod tarball;
+mod verify;
 
 pub use config::{HealthConfig, History, ImageConfig, ProcessConfig, RootFs};
 pub use error::ImagesError;
@@ -27,7 +28,8 @@ pub use lease::Lease;
 pub use limits::Limits;
 pub use progress::{CancelFlag, LayerProgress, LayerState, Progress};
 pub use store::ImageStore;
-pub use sweep::{Removed, Trouble};
+pub use sweep::Removed;
+pub use verify::Trouble;
 
 #[cfg(test)]
 mod tests;

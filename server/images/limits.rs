@@ -13,6 +13,8 @@ pub struct Limits {
     pub ratio: u64,
     /// Compressed streams that unpack to less than this are not measured against `ratio`.
     pub ratio_from_bytes: u64,
+    /// Bytes of holes in the sparse files of one layer: they cost nothing here and much wherever the image is copied.
+    pub hole_bytes: u64,
     /// Bytes that stay free on the disk.
     pub keep_free_bytes: u64,
     /// Bytes of a manifest, an index or a configuration.
@@ -31,8 +33,9 @@ impl Default for Limits {
             layer_bytes: 128 << 30,
             image_bytes: 256 << 30,
             layer_entries: 5_000_000,
-            ratio: 200,
+            ratio: 100,
             ratio_from_bytes: 512 << 20,
+            hole_bytes: 8 << 30,
             keep_free_bytes: 512 << 20,
             document_bytes: 4 << 20,
             archive_entries: 20_000,

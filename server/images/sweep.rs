@@ -20,13 +20,6 @@ pub struct Removed {
     pub bytes: u64,
 }
 
-/// Something the store should have and does not, or has and should not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    pub image: Digest,
-    pub what: String,
-}
-
 impl ImageStore {
     /// Removes every image that is not in `keep`, and all content that only they used. What a lease holds stays.
     pub fn remove_unreferenced(&self, keep: &[Digest]) -> Result<Removed, ImagesError> {

@@ -35,7 +35,7 @@ impl Files {
         limits: &Limits,
     ) -> Result<Self, ImagesError> {
         let archive = Telling { source: archive, done: 0, told: 0, tell: &|done| progress.read(done), cancel };
-        let plain = compress::open("archive", archive, cancel, limits).map_err(|e| e.within("archive"))?;
+        let plain = compress::open("archive", archive, cancel, limits)?;
         let mut walker = Walker::new(plain.reader, limits.archive_entries);
         let mut files = Self::default();
         while let Some(entry) = walker.next().map_err(|e| e.within("archive"))? {
@@ -44,7 +44,7 @@ impl Files {
         if !walker.saw_end() {
             return Err(ImagesError::invalid("archive", "truncated: the mark at its end is missing"));
         }
-        walker.drain()?;
+        walker.drain().map_err(|e| e.within("archive"))?;
         Ok(files)
     }
 

@@ -32,6 +32,7 @@ pub(super) struct Applier<'a> {
     /// Folders get owner, mode, times and attributes at the end: until then nothing is inherited from them and their times move.
     folders: Vec<(Name, Attributes)>,
     size: u64,
+    holes: u64,
     entries: u64,
 }
 
@@ -55,7 +56,7 @@ impl<'a> Applier<'a> {
         // A folder made inside one with the setgid bit has it too; the root of a layer starts without.
         fchown(tree.root(), Some(Uid::ROOT), Some(Gid::ROOT)).map_err(io("set the owner"))?;
         fchmod(tree.root(), Mode::from_raw_mode(0o755)).map_err(io("set the mode"))?;
-        Ok(Self { tree, limits, budget, umask: umask(), buffer: vec![0; 256 << 10], folders: Vec::new(), size: 0, entries: 0 })
+        Ok(Self { tree, limits, budget, umask: umask(), buffer: vec![0; 256 << 10], folders: Vec::new(), size: 0, holes: 0, entries: 0 })
     }
 
     pub fn apply<R: Read>(&mut self, entry: &Entry, content: &mut Walker<R>) -> Result<(), ImagesError> {
@@ -124,6 +125,10 @@ impl<'a> Applier<'a> {
             return Err(ImagesError::too_large("", format!("the layer unpacks to more than {} bytes", self.limits.layer_bytes)));
         }
         let stored = entry.sparse.as_ref().map_or(entry.size, |extents| extents.iter().map(|e| e.length).sum());
+        self.holes = self.holes.saturating_add(entry.size.saturating_sub(stored));
+        if self.holes > self.limits.hole_bytes {
+            return Err(ImagesError::too_large("", format!("the layer has more than {} bytes of holes", self.limits.hole_bytes)));
+        }
         self.budget.file(entry.size, stored)
     }
 
