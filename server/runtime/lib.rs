@@ -6,6 +6,7 @@ mod failure;
 mod idmap;
 pub mod inside;
 mod mounts;
+pub mod oci;
 pub mod overlay;
 pub mod process;
 mod procfs;

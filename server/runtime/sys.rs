@@ -239,3 +239,23 @@ pub(crate) fn close_inherited(fd: &OwnedFd) {
     // SAFETY: see above.
     unsafe { libc::close(fd.as_raw_fd()) };
 }
+
+/// Orphans of our children become ours.
+pub(crate) fn set_subreaper() -> Result<()> {
+    // SAFETY: sets a flag.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }.into()).map(drop)
+}
+
+/// Our own copy of a descriptor that the caller of this program left open; `None` if it did not.
+pub(crate) fn inherited(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: duplicating a number that may not be open fails with EBADF and does nothing.
+    let copy = check(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) }.into()).ok()?;
+    // SAFETY: the kernel made it for us alone.
+    Some(unsafe { OwnedFd::from_raw_fd(copy as RawFd) })
+}
+
+/// Sends any signal, also a real-time one.
+pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    // SAFETY: plain numbers; a null info is allowed.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), 0) }).map(drop)
+}
