@@ -10,8 +10,8 @@ fn main() {
     let role = args.get(1).and_then(|role| role.to_str()).unwrap_or_default();
     let code = match role {
         "serve" => serve::main(&args),
-        // Not for people: the server executes these, the first with its end of a socket pair as descriptor 3.
-        "spawner" => gantry_monitor::spawner(3),
+        // Not for people: the server executes these, the first with its end of a socket pair as stdin.
+        "spawner" => gantry_monitor::spawner(),
         "oci" => gantry_runtime::oci::main(args),
         _ => gantry_cli::main(args),
     };

@@ -3,6 +3,7 @@
 
 pub mod capabilities;
 mod failure;
+pub mod fork;
 mod idmap;
 pub mod inside;
 mod mounts;

@@ -1,0 +1,36 @@
+//! The small files of a monitor, each replaced by rename: a reader sees the old or the new, never half.
+
+use crate::error::{MonitorError, Result};
+use serde_json::to_vec;
+use std::path::Path;
+
+pub(crate) fn replace(folder: &Path, name: &str, value: &impl serde::Serialize) -> Result<()> {
+    let path = folder.join(name);
+    let new = folder.join(format!(".{name}.new"));
+    let json = to_vec(value).map_err(|source| MonitorError::Spec { path: path.clone(), source })?;
+    std::fs::write(&new, json).and_then(|()| std::fs::rename(&new, &path)).map_err(|source| MonitorError::Write { path, source })
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| MonitorError::Read { path: path.to_owned(), source })
+}
+
+/// Start time of a process in clock ticks since boot. Source: proc_pid_stat(5), field 22.
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold spaces and parentheses; the third field follows the last one.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// Unix nanoseconds.
+pub(crate) fn now_ns() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn our_own_start_time_is_found() {
+        assert!(super::start_time(std::process::id() as i32).is_some_and(|ticks| ticks > 0));
+    }
+}
