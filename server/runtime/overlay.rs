@@ -25,6 +25,14 @@ pub struct OverlayPlan {
     pub volatile: bool,
 }
 
+/// How ids of the host and of a container relate.
+#[derive(Debug)]
+pub(crate) struct IdMap<'a> {
+    pub(crate) namespace: BorrowedFd<'a>,
+    /// Host ids of the namespace's root and its group.
+    pub(crate) root: (u32, u32),
+}
+
 impl OverlayPlan {
     /// Mounts the stack without attaching it anywhere. It lives as long as the descriptor or what is attached from it.
     ///
@@ -34,15 +42,24 @@ impl OverlayPlan {
         self.mount_mapped(None).map_err(Into::into)
     }
 
+    /// For a user namespace: ids are shifted, and the kernel's own files in `work` are made by its root, since nobody else has an id there.
+    pub(crate) fn mount_in(&self, map: Option<&IdMap<'_>>) -> Result<OwnedFd, Failure> {
+        let Some(map) = map else { return self.mount_mapped(None) };
+        let _as_root = sys::FileUser::become_user(map.root.0, map.root.1).attempting(|| "act for the root of the user namespace".to_owned())?;
+        self.mount_mapped(Some(map.namespace))
+    }
+
     /// The same with every id shifted as the user namespace says, so that layers are stored once.
-    pub(crate) fn mount_mapped(&self, idmap: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure> {
+    fn mount_mapped(&self, idmap: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure> {
         if self.lowers.len() > MAX_LAYERS {
             return Err(Failure::refused(format!("an image of {} layers: the kernel stacks {MAX_LAYERS} at most", self.lowers.len())));
         }
         if self.volatile {
             remove_volatile_mark(&self.work).attempting(|| format!("remove the volatile mark in {}", self.work.display()))?;
         }
-        let (upper, work) = self.upper_and_work(idmap)?;
+        // A detached tree ends with its descriptor: these stay until the overlay has its own copies.
+        let (upper, work, _parent) = self.upper_and_work(idmap)?;
+        let mut layers = Vec::with_capacity(self.lowers.len());
         if self.lowers.is_empty() {
             return clone_tree(upper.as_fd(), false).attempting(|| format!("bind {}", self.upper.display()));
         }
@@ -51,6 +68,7 @@ impl OverlayPlan {
         for layer in &self.lowers {
             let fd = folder(layer, idmap)?;
             set_folder(&context, "lowerdir+", &fd).attempting(|| format!("stack the layer {}", layer.display()))?;
+            layers.push(fd);
         }
         set_folder(&context, "upperdir", &upper).attempting(|| format!("stack the changes in {}", self.upper.display()))?;
         set_folder(&context, "workdir", &work).attempting(|| format!("use the work folder {}", self.work.display()))?;
@@ -62,17 +80,19 @@ impl OverlayPlan {
     }
 
     /// Both below one mount, as overlayfs wants them: their common folder is what is mapped.
-    fn upper_and_work(&self, idmap: Option<BorrowedFd<'_>>) -> Result<(OwnedFd, OwnedFd), Failure> {
+    fn upper_and_work(&self, idmap: Option<BorrowedFd<'_>>) -> Result<(OwnedFd, OwnedFd, Option<OwnedFd>), Failure> {
         let parent = self.upper.parent().filter(|parent| self.work.parent() == Some(parent) && idmap.is_some());
         let Some((parent, upper, work)) = parent.and_then(|parent| Some((parent, self.upper.file_name()?, self.work.file_name()?))) else {
-            return Ok((folder(&self.upper, None)?, folder(&self.work, None)?));
+            if idmap.is_some() {
+                return Err(Failure::refused("with a user namespace the overlay's upper and work folders must lie in one folder"));
+            }
+            return Ok((folder(&self.upper, None)?, folder(&self.work, None)?, None));
         };
         let parent = folder(parent, idmap)?;
         let open = |name| openat(&parent, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        Ok((
-            open(Path::new(upper)).attempting(|| format!("open {}", self.upper.display()))?,
-            open(Path::new(work)).attempting(|| format!("open {}", self.work.display()))?,
-        ))
+        let upper = open(Path::new(upper)).attempting(|| format!("open {}", self.upper.display()))?;
+        let work = open(Path::new(work)).attempting(|| format!("open {}", self.work.display()))?;
+        Ok((upper, work, Some(parent)))
     }
 }
 

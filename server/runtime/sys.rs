@@ -259,3 +259,35 @@ pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     // SAFETY: plain numbers; a null info is allowed.
     check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), 0) }).map(drop)
 }
+
+/// The ids that files are made with, and all capabilities kept; ours again when dropped.
+pub(crate) struct FileUser {
+    uid: u32,
+    gid: u32,
+}
+
+impl FileUser {
+    pub(crate) fn become_user(uid: u32, gid: u32) -> Result<Self> {
+        let before = Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() };
+        // SAFETY: changes ids of this thread; they are numbers.
+        unsafe {
+            libc::setfsgid(gid);
+            libc::setfsuid(uid);
+        }
+        // Giving up file id 0 also took the capabilities about files.
+        let mut sets = rustix::thread::capabilities(None)?;
+        sets.effective = sets.permitted;
+        rustix::thread::set_capabilities(None, sets)?;
+        Ok(before)
+    }
+}
+
+impl Drop for FileUser {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe {
+            libc::setfsuid(self.uid);
+            libc::setfsgid(self.gid);
+        }
+    }
+}

@@ -8,7 +8,7 @@ use super::state::{Container, Saved, Status, read_spec, start_time};
 use super::{console, control, limits};
 use crate::process::{self, Created, Gate, Launch, LaunchError, Rootfs, Stdio, open_gate};
 use crate::sys;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -22,7 +22,7 @@ pub(super) fn create(global: &Global, args: &Create) -> Result<i32> {
     let container = make(global, args, &spec)?;
     let created = undone(&container, || {
         let gate = listener(&container)?;
-        let created = launch(global, args, &container, &spec, own_stdio(terminal, (0, 0))?, Gate::Listener(gate))?;
+        let created = launch(global, args, &container, &spec, own_stdio(spec.process().as_ref())?, Gate::Listener(gate))?;
         hand_over(args, &container, created.pid, created.terminal.as_ref())?;
         Ok(created)
     })?;
@@ -59,7 +59,7 @@ pub(super) fn run(global: &Global, args: &Run) -> Result<i32> {
     let signals = if args.detach { None } else { Some(Signals::take()?) };
     let container = make(global, create, &spec)?;
     let running = undone(&container, || {
-        let created = launch(global, create, &container, &spec, own_stdio(terminal, console::own_size())?, Gate::Parent)?;
+        let created = launch(global, create, &container, &spec, own_stdio(spec.process().as_ref())?, Gate::Parent)?;
         hand_over(create, &container, created.pid, created.terminal.as_ref().filter(|_| create.console_socket.is_some()))?;
         Ok(created.start()?)
     })?;
@@ -167,8 +167,10 @@ pub(super) fn extra_fds(count: u32) -> Result<Vec<OwnedFd>> {
     (3..3 + count as i32).map(|number| sys::inherited(number).ok_or_else(|| missing(number))).collect()
 }
 
-pub(super) fn own_stdio(terminal: bool, (rows, cols): (u16, u16)) -> Result<Stdio> {
-    if terminal {
+/// A terminal if the process wants one, else our own three descriptors.
+pub(super) fn own_stdio(process: Option<&Process>) -> Result<Stdio> {
+    if let Some(process) = process.filter(|process| process.terminal().unwrap_or(false)) {
+        let (rows, cols) = process.console_size().map_or_else(console::own_size, |size| (size.height() as u16, size.width() as u16));
         return Ok(Stdio::Terminal { rows, cols });
     }
     let copy = |fd| sys::inherited(fd).ok_or_else(|| OciError::Refused("stdin, stdout and stderr must be open".to_owned()));

@@ -23,14 +23,13 @@ pub(super) fn exec(global: &Global, args: &Exec) -> Result<i32> {
     let terminal = process.terminal().unwrap_or(false);
     check_console(terminal, args.console_socket.is_some(), args.detach)?;
     let signals = if args.detach { None } else { Some(Signals::take()?) };
-    let size = process.console_size().map_or_else(console::own_size, |size| (size.height() as u16, size.width() as u16));
     let cgroup = limits::join(&container.saved, args.cgroup.as_deref())?;
     let seccomp = limits::seccomp(&spec)?;
     let mut running = process::exec(ExecLaunch {
         target_pid: container.saved.pid,
         process: &process,
         user: None,
-        stdio: own_stdio(terminal, size)?,
+        stdio: own_stdio(Some(&process))?,
         cgroup: cgroup.as_ref(),
         extra_fds: extra_fds(args.preserve_fds)?,
         seccomp: seccomp.as_ref(),

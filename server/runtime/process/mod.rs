@@ -12,6 +12,8 @@ mod numbers;
 mod plan;
 mod program;
 mod rights;
+#[cfg(test)]
+mod settings_tests;
 mod stdio;
 mod stub;
 #[cfg(test)]

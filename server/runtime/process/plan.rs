@@ -6,8 +6,9 @@ use super::{Launch, LaunchError, Rootfs};
 use crate::failure::{Attempt, Failure};
 use crate::mounts::options::{self, MountOptions};
 use crate::mounts::{PlannedMount, bind, clone_tree};
+use crate::overlay::IdMap;
 use crate::sys::{self, MountAttr};
-use oci_spec::runtime::{Linux, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxIdMapping, Process, Spec};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -53,7 +54,7 @@ impl<'a> Plan<'a> {
 
 fn root(launch: &Launch<'_>, base: Option<(u64, bool)>, userns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure> {
     let path = match &launch.rootfs {
-        Rootfs::Overlay(plan) => return plan.mount_mapped(userns),
+        Rootfs::Overlay(plan) => return plan.mount_in(id_map(launch.spec, userns)?.as_ref()),
         Rootfs::Path(path) => launch.bundle.join(path),
     };
     let what = || format!("bind the root filesystem {}", path.display());
@@ -63,6 +64,18 @@ fn root(launch: &Launch<'_>, base: Option<(u64, bool)>, userns: Option<BorrowedF
         sys::mount_setattr(tree.as_fd(), MountAttr::propagation(kind), recursive, None).attempting(what)?;
     }
     Ok(tree)
+}
+
+fn id_map<'a>(spec: &Spec, userns: Option<BorrowedFd<'a>>) -> Result<Option<IdMap<'a>>, Failure> {
+    let Some(namespace) = userns else { return Ok(None) };
+    let linux = spec.linux().as_ref();
+    let root = |maps: Option<&Vec<LinuxIdMapping>>| maps.into_iter().flatten().find(|map| map.container_id() == 0).map(LinuxIdMapping::host_id);
+    let uid = root(linux.and_then(|linux| linux.uid_mappings().as_ref()));
+    let gid = root(linux.and_then(|linux| linux.gid_mappings().as_ref()));
+    let (Some(uid), Some(gid)) = (uid, gid) else {
+        return Err(Failure::refused("layers in a user namespace need uidMappings and gidMappings that map id 0"));
+    };
+    Ok(Some(IdMap { namespace, root: (uid, gid) }))
 }
 
 /// A destination without `.` and `..`, from `/`.
