@@ -140,9 +140,9 @@ fn place(tree: &Tree<'_>, destination: &Path, shape: Make, what: impl FnOnce() -
 
 /// Whatever way a path took: nothing may be mounted over a file of proc but what lxcfs needs.
 fn refuse_inside_proc(place: &OwnedFd, destination: &Path) -> Result<(), Failure> {
-    if magic(place).attempting(|| format!("inspect {}", destination.display()))? != PROC_SUPER_MAGIC
-        || COVERABLE.iter().any(|file| destination == Path::new(file))
-    {
+    let inside = magic(place).attempting(|| format!("inspect {}", destination.display()))? == PROC_SUPER_MAGIC;
+    // Over /proc itself only another proc comes, which is checked where it is known.
+    if !inside || destination == Path::new("/proc") || COVERABLE.iter().any(|file| destination == Path::new(file)) {
         return Ok(());
     }
     Err(Failure::refused(format!("{destination:?} cannot be mounted because it is inside /proc")))

@@ -2,6 +2,8 @@
 //!
 //! The caller has one thread: the child runs code of ours between clone and execve.
 
+#[cfg(test)]
+mod attacks;
 mod channel;
 mod child;
 mod create;
