@@ -73,11 +73,11 @@ impl Sets {
     pub(crate) fn from_spec(sets: Option<&LinuxCapabilities>) -> Self {
         let Some(sets) = sets else { return Self::default() };
         Self {
-            bounding: bits(sets.bounding()),
-            effective: bits(sets.effective()),
-            permitted: bits(sets.permitted()),
-            inheritable: bits(sets.inheritable()),
-            ambient: bits(sets.ambient()),
+            bounding: bits(sets.bounding().as_ref()),
+            effective: bits(sets.effective().as_ref()),
+            permitted: bits(sets.permitted().as_ref()),
+            inheritable: bits(sets.inheritable().as_ref()),
+            ambient: bits(sets.ambient().as_ref()),
         }
     }
 
@@ -148,8 +148,8 @@ fn one(number: u32) -> CapabilitySet {
     CapabilitySet::from_bits_retain(1 << number)
 }
 
-fn bits(set: &Option<Capabilities>) -> u64 {
-    set.iter().flatten().filter_map(|capability| number(&capability.to_string())).fold(0, |bits, number| bits | 1 << number)
+fn bits(set: Option<&Capabilities>) -> u64 {
+    set.into_iter().flatten().filter_map(|capability| number(&capability.to_string())).fold(0, |bits, number| bits | 1 << number)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ const LARGEST: u64 = 16 << 20;
 
 /// Looks `wish` up beneath `root`, a directory descriptor; no link in the tree can lead out of it.
 pub fn lookup(root: BorrowedFd<'_>, wish: UserWish<'_>) -> Result<UserFound, UserError> {
-    Ok(resolve(&read(root, "/etc/passwd")?, &read(root, "/etc/group")?, wish)?)
+    resolve(&read(root, "/etc/passwd")?, &read(root, "/etc/group")?, wish)
 }
 
 /// The home folder of a user id, if it has an entry.

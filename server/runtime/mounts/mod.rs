@@ -85,12 +85,12 @@ fn one(tree: &Tree<'_>, planned: &PlannedMount<'_>, cgroup: &cgroup::View, mount
         let place = place(tree, destination, source.shape, || name(planned))?;
         refuse_inside_proc(&place, destination)?;
         if destination == Path::new("/proc") && !source.is_proc {
-            return Err(Failure::refused(format!("{destination:?} cannot be mounted because it is not of type proc")));
+            return Err(Failure::refused(format!("\"{}\" cannot be mounted because it is not of type proc", destination.display())));
         }
         return attach(source.tree.as_fd(), place.as_fd()).attempting(|| name(planned));
     }
     if destination == Path::new("/proc") && kind != "proc" {
-        return Err(Failure::refused(format!("{destination:?} cannot be mounted because it is not of type proc")));
+        return Err(Failure::refused(format!("\"{}\" cannot be mounted because it is not of type proc", destination.display())));
     }
     let existing = tree.open(destination, OFlags::PATH | OFlags::DIRECTORY).ok();
     let existed = existing.is_some();
@@ -145,7 +145,7 @@ fn refuse_inside_proc(place: &OwnedFd, destination: &Path) -> Result<(), Failure
     if !inside || destination == Path::new("/proc") || COVERABLE.iter().any(|file| destination == Path::new(file)) {
         return Ok(());
     }
-    Err(Failure::refused(format!("{destination:?} cannot be mounted because it is inside /proc")))
+    Err(Failure::refused(format!("\"{}\" cannot be mounted because it is inside /proc", destination.display())))
 }
 
 fn verify_proc(tree: &Tree<'_>) -> Result<(), Failure> {

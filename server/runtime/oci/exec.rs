@@ -93,7 +93,7 @@ fn describe(args: &Exec, spec: &Spec) -> Result<Process> {
 
 fn user(text: &str, before: &User) -> Result<User> {
     let bad = |part: &str| OciError::Refused(format!("parsing {part:?} as an id failed: use UID[:GID]"));
-    let id = |part: &str| part.parse::<u32>().ok().filter(|id| *id <= i32::MAX as u32).ok_or_else(|| bad(part));
+    let id = |part: &str| part.parse::<u32>().ok().filter(|id| i32::try_from(*id).is_ok()).ok_or_else(|| bad(part));
     let (uid, gid) = text.split_once(':').map_or((text, None), |(uid, gid)| (uid, Some(gid)));
     let mut user = before.clone();
     user.set_uid(id(uid)?);

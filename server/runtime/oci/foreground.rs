@@ -97,7 +97,7 @@ fn reap_orphans(main: i32) {
 
 /// One read and its write; false at the end.
 fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
-    let mut buffer = [0; 32 * 1024];
+    let mut buffer = [0; 8 * 1024];
     let Ok(length @ 1..) = rustix::io::read(from, &mut buffer) else { return false };
     let mut rest = &buffer[..length];
     while !rest.is_empty() {

@@ -3,7 +3,7 @@
 use super::channel::{self, Message};
 use super::plan::Plan;
 use super::rights::{self, Rights};
-use super::{Cgroup, Gate, Hooks, Stdio, stdio};
+use super::{Gate, Hooks, JoinPlan, Stdio, stdio};
 use crate::failure::{Attempt, Failure};
 use crate::mounts::{self, cgroup, devices, masks};
 use crate::procfs::{Proc, sysctl_path};
@@ -27,7 +27,7 @@ pub(crate) struct Seed<'a> {
     pub(crate) id: &'a str,
     pub(crate) stdio: &'a Stdio,
     pub(crate) extra: &'a [OwnedFd],
-    pub(crate) cgroup: Option<&'a Cgroup>,
+    pub(crate) cgroup: Option<&'a JoinPlan>,
     pub(crate) hooks: Option<&'a mut dyn Hooks>,
     pub(crate) gate: &'a Gate,
     pub(crate) no_pivot: bool,
@@ -53,7 +53,7 @@ pub(crate) fn warn(channel: BorrowedFd<'_>) -> impl FnMut(String) + '_ {
 }
 
 /// The first acts, still with the host's view and rights: cgroups, and what only the host's root may raise.
-pub(crate) fn settle_on_host(process: &oci_spec::runtime::Process, cgroup: Option<&Cgroup>, channel: BorrowedFd<'_>) -> Result<(), Failure> {
+pub(crate) fn settle_on_host(process: &oci_spec::runtime::Process, cgroup: Option<&JoinPlan>, channel: BorrowedFd<'_>) -> Result<(), Failure> {
     for tasks in cgroup.iter().flat_map(|cgroup| &cgroup.tasks) {
         // Written by the process itself no lock of all processes is taken, which saves milliseconds.
         rustix::io::write(tasks, b"0").attempting(|| "join the cgroup".to_owned())?;
@@ -93,9 +93,9 @@ pub(crate) fn first_process(plan: &Plan<'_>, mut seed: Seed<'_>, channel: Borrow
     masks::protect(&tree, plan.linux.readonly_paths().as_deref().unwrap_or_default())?;
     masks::mask(&tree, plan.linux.masked_paths().as_deref().unwrap_or_default())?;
     if seed.no_pivot {
-        rootfs::change_without_pivot(&plan.rootfs)?
+        rootfs::change_without_pivot(&plan.rootfs)?;
     } else {
-        rootfs::pivot(&plan.rootfs)?
+        rootfs::pivot(&plan.rootfs)?;
     }
     rootfs::finish(plan.spec.root().as_ref().is_some_and(|root| root.readonly().unwrap_or(false)), plan.propagation)?;
     personality(plan)?;
@@ -107,7 +107,7 @@ pub(crate) fn first_process(plan: &Plan<'_>, mut seed: Seed<'_>, channel: Borrow
     finish(&plan.rights, descriptors, || seed.hooks.as_mut().map_or(Ok(()), |hooks| hooks.before_exec()))
 }
 
-fn join(plan: &Plan<'_>, cgroup: Option<&Cgroup>) -> Result<(), Failure> {
+fn join(plan: &Plan<'_>, cgroup: Option<&JoinPlan>) -> Result<(), Failure> {
     for (flag, namespace) in &plan.namespaces.join {
         sys::setns(namespace.as_fd(), *flag).attempting(|| format!("join the namespace with flag {flag:#x}"))?;
     }

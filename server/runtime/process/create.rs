@@ -4,7 +4,7 @@ use super::channel::{self, Message};
 use super::child::{self, Seed};
 use super::namespaces::Namespaces;
 use super::plan::Plan;
-use super::{Created, Hooks, Launch, LaunchError, Running, wait};
+use super::{Cgroup, Created, Hooks, JoinPlan, Launch, LaunchError, Running, wait};
 use crate::failure::{Attempt, Failure};
 use crate::sys::{self, Cloned};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -26,6 +26,11 @@ pub fn create(mut launch: Launch<'_>) -> Result<Created, LaunchError> {
     Ok(created)
 }
 
+/// What the child needs to be in its cgroup from the first instruction on.
+pub(super) fn join_plan(cgroup: Option<&Cgroup>) -> Result<Option<JoinPlan>, LaunchError> {
+    cgroup.map(|cgroup| cgroup.join().map_err(|error| LaunchError::Cgroup(error.to_string()))).transpose()
+}
+
 /// A process by both its names.
 struct Process {
     pid: i32,
@@ -33,13 +38,15 @@ struct Process {
 }
 
 fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &OwnedFd, hooks: Option<&mut (dyn Hooks + '_)>) -> Result<Process, LaunchError> {
-    let unified = launch.cgroup.and_then(|cgroup| cgroup.unified.as_ref()).map(AsFd::as_fd);
+    let joined = join_plan(launch.cgroup)?;
+    let cgroup = joined.as_ref();
+    let into = cgroup.and_then(|cgroup| cgroup.into.as_ref()).map(AsFd::as_fd);
     let first = move || {
         let seed = Seed {
             id: launch.id,
             stdio: &launch.stdio,
             extra: &launch.extra_fds,
-            cgroup: launch.cgroup,
+            cgroup,
             hooks: hooks.map(|hooks| hooks as &mut dyn Hooks),
             gate: &launch.gate,
             no_pivot: launch.no_pivot,
@@ -51,9 +58,9 @@ fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &Ow
         return clone_in_user_namespace(
             user.as_fd(),
             &plan.namespaces,
-            unified,
+            into,
             theirs,
-            || child::settle_on_host(plan.process, launch.cgroup, theirs.as_fd()),
+            || child::settle_on_host(plan.process, cgroup, theirs.as_fd()),
             || {
                 sys::close_inherited(ours);
                 first()
@@ -62,17 +69,17 @@ fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &Ow
     }
     let restore = plan.namespaces.before_clone()?;
     let mut flags = plan.namespaces.new;
-    if launch.cgroup.is_some_and(|cgroup| !cgroup.tasks.is_empty()) {
+    if cgroup.is_some_and(|cgroup| !cgroup.tasks.is_empty()) {
         // Made by the child when it has moved.
         flags &= !sys::CLONE_NEWCGROUP;
     }
-    match sys::clone3(flags, unified).attempting(|| "clone into new namespaces".to_owned())? {
+    match sys::clone3(flags, into).attempting(|| "clone into new namespaces".to_owned())? {
         Cloned::Parent { pid, pidfd } => Ok(Process { pid, pidfd }),
         Cloned::Child => {
             std::mem::forget(restore);
             sys::close_inherited(ours);
             child::run(theirs.as_fd(), || {
-                child::settle_on_host(plan.process, launch.cgroup, theirs.as_fd())?;
+                child::settle_on_host(plan.process, cgroup, theirs.as_fd())?;
                 first()
             })
         }
@@ -83,13 +90,13 @@ fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &Ow
 fn clone_in_user_namespace(
     user: BorrowedFd<'_>,
     namespaces: &Namespaces,
-    unified: Option<BorrowedFd<'_>>,
+    into: Option<BorrowedFd<'_>>,
     theirs: &OwnedFd,
     on_host: impl FnOnce() -> Result<(), Failure>,
     first: impl FnOnce() -> Result<Infallible, Failure>,
 ) -> Result<Process, LaunchError> {
     let (here, there) = channel::pair().attempting(|| "make a channel to the child".to_owned())?;
-    match sys::clone3(0, unified).attempting(|| "clone".to_owned())? {
+    match sys::clone3(0, into).attempting(|| "clone".to_owned())? {
         Cloned::Child => child::run(there.as_fd(), || {
             sys::close_inherited(&here);
             let cloned = on_host().and_then(|()| enter_user_namespace(user)).and_then(|()| {

@@ -23,6 +23,8 @@ pub enum LaunchError {
     User(#[from] UserError),
     #[error("{0}")]
     Hook(String),
+    #[error("{0}")]
+    Cgroup(String),
     /// The child ended without a word.
     #[error("the container's first process ended before it was started{0}")]
     Lost(String),
@@ -46,7 +48,7 @@ impl LaunchError {
             Self::Exec { .. } => Kind::CommandNotExecutable,
             Self::Invalid(_) | Self::User(_) => Kind::Invalid,
             Self::Unsupported(_) => Kind::Unsupported,
-            Self::Step { .. } | Self::Hook(_) | Self::Lost(_) => Kind::Internal,
+            Self::Step { .. } | Self::Hook(_) | Self::Cgroup(_) | Self::Lost(_) => Kind::Internal,
         }
     }
 }

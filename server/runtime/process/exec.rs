@@ -1,10 +1,10 @@
 //! One more process in a container. In: the container's first process and the wish. Out: the program runs in all its namespaces.
 
 use super::channel;
-use super::create::become_root;
+use super::create::{become_root, join_plan};
 use super::namespaces::Restore;
 use super::rights::Rights;
-use super::{Created, ExecLaunch, Gate, LaunchError, Running, child, stdio};
+use super::{Created, ExecLaunch, Gate, JoinPlan, LaunchError, Running, child, stdio};
 use crate::failure::{Attempt, Failure};
 use crate::procfs::Proc;
 use crate::sys::{self, Cloned};
@@ -23,14 +23,15 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<Running, LaunchError> {
     let target = Target::open(launch.target_pid)?;
     let rights = Rights::new(launch.process, launch.user, target.root.as_fd(), launch.seccomp)?;
     let (ours, theirs) = channel::pair().attempting(|| "make a channel to the child".to_owned())?;
-    let unified = launch.cgroup.and_then(|cgroup| cgroup.unified.as_ref()).map(AsFd::as_fd);
+    let joined = join_plan(launch.cgroup)?;
+    let into = joined.as_ref().and_then(|cgroup| cgroup.into.as_ref()).map(AsFd::as_fd);
     let restore = target.before_clone()?;
-    let cloned = sys::clone3(0, unified).attempting(|| "clone".to_owned());
+    let cloned = sys::clone3(0, into).attempting(|| "clone".to_owned());
     let mut created = match cloned? {
         Cloned::Child => {
             std::mem::forget(restore);
             sys::close_inherited(&ours);
-            child::run(theirs.as_fd(), || join_and_execute(&launch, &target, &rights, theirs.as_fd()))
+            child::run(theirs.as_fd(), || join_and_execute(&launch, joined.as_ref(), &target, &rights, theirs.as_fd()))
         }
         Cloned::Parent { pid, pidfd } => Created::new(pid, pidfd, ours, rights.warnings.clone()),
     };
@@ -99,10 +100,16 @@ const NAMESPACES: [(&str, u64); 8] = [
     ("time", sys::CLONE_NEWTIME),
 ];
 
-fn join_and_execute(launch: &ExecLaunch<'_>, target: &Target, rights: &Rights<'_>, channel: BorrowedFd<'_>) -> Result<Infallible, Failure> {
+fn join_and_execute(
+    launch: &ExecLaunch<'_>,
+    cgroup: Option<&JoinPlan>,
+    target: &Target,
+    rights: &Rights<'_>,
+    channel: BorrowedFd<'_>,
+) -> Result<Infallible, Failure> {
     // Before the container's processes can see this one.
     sys::set_undumpable().attempting(|| "protect the process".to_owned())?;
-    child::settle_on_host(launch.process, launch.cgroup, channel)?;
+    child::settle_on_host(launch.process, cgroup, channel)?;
     if target.others & sys::CLONE_NEWUSER != 0 {
         // Root of a user namespace may not raise what the host's root may.
         rights.limit(&mut child::warn(channel))?;

@@ -25,7 +25,7 @@ mod wait;
 pub use create::{create, open_gate};
 pub use error::LaunchError;
 pub use exec::exec;
-pub use stub::{Cgroup, SeccompProgram};
+pub use stub::{Cgroup, JoinPlan, SeccompProgram};
 pub use wait::{Exit, try_exit, wait_exit};
 
 use crate::overlay::OverlayPlan;

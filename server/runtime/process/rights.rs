@@ -55,7 +55,7 @@ impl<'a> Rights<'a> {
             program.set_default("HOME", &home);
         }
         if !process.cwd().starts_with("/") {
-            return Err(super::LaunchError::Invalid(format!("the working directory {:?} must be an absolute path", process.cwd())));
+            return Err(super::LaunchError::Invalid(format!("the working directory {} must be an absolute path", process.cwd().display())));
         }
         let (capabilities, missing) = Sets::from_spec(process.capabilities().as_ref()).within_own();
         let warnings = match missing.as_slice() {

@@ -4,9 +4,18 @@ use std::os::fd::OwnedFd;
 
 /// A cgroup to join.
 #[derive(Debug, Default)]
-pub struct Cgroup {
-    pub unified: Option<OwnedFd>,
+pub struct Cgroup;
+
+#[derive(Debug, Default)]
+pub struct JoinPlan {
+    pub into: Option<OwnedFd>,
     pub tasks: Vec<OwnedFd>,
+}
+
+impl Cgroup {
+    pub fn join(&self) -> Result<JoinPlan, std::io::Error> {
+        Ok(JoinPlan::default())
+    }
 }
 
 /// A compiled filter.

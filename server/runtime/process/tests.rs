@@ -111,7 +111,7 @@ fn a_program_that_can_not_run_is_told_as_docker_tells_it() {
         let text = |program: &str| {
             let mut bundle = Bundle::new("");
             bundle.set("/process/args", json!([program]));
-            let error = bundle.run().err().expect("it can't run");
+            let error = bundle.run().expect_err("it can't run");
             (error.to_string(), error.kind())
         };
         use gantry_model::Kind;
@@ -186,7 +186,7 @@ fn another_process_joins_all_namespaces_of_the_container() {
         let (text, _) = exec_in(pid, "for n in mnt pid net ipc uts; do readlink /proc/self/ns/$n; done", |_| {}).expect("joined");
         assert_eq!(text.trim(), spaces(&pid.to_string()));
         assert_eq!(std::fs::read_link("/proc/self/ns/pid_for_children").expect("read"), std::fs::read_link("/proc/self/ns/pid").expect("read"), "we are back");
-        let missing = exec_in(pid, "", |process| process["args"] = json!(["foo"])).err().expect("it can't run");
+        let missing = exec_in(pid, "", |process| process["args"] = json!(["foo"])).expect_err("it can't run");
         assert_eq!(missing.to_string(), r#"exec: "foo": executable file not found in $PATH"#);
         assert!(exec_in(0x3f_ffff, "", |_| {}).is_err());
     });
