@@ -1,6 +1,8 @@
 //! Stacks layers into one tree. In: folders. Out: a detached mount that no mount table of the host ever shows.
 //! Source: Linux `Documentation/filesystems/overlayfs.rst`.
 
+mod legacy;
+
 use crate::failure::{Attempt, Failure};
 use crate::mounts::clone_tree;
 use crate::sys;
@@ -63,20 +65,34 @@ impl OverlayPlan {
         if self.lowers.is_empty() {
             return clone_tree(upper.as_fd(), false).attempting(|| format!("bind {}", self.upper.display()));
         }
+        for layer in &self.lowers {
+            layers.push(folder(layer, idmap)?);
+        }
+        match self.mount_new(&layers, &upper, &work) {
+            // Kernels before 6.8 know no `lowerdir+`.
+            Err(Refusal::Unknown) if idmap.is_none() => legacy::mount(self),
+            Err(Refusal::Unknown) => Err(Failure::refused("layers in a user namespace need Linux 6.15: start it without one, or update the kernel")),
+            Err(Refusal::Failed(failure)) => Err(failure),
+            Ok(mount) => Ok(mount),
+        }
+    }
+
+    fn mount_new(&self, layers: &[OwnedFd], upper: &OwnedFd, work: &OwnedFd) -> Result<OwnedFd, Refusal> {
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).attempting(|| "open the overlay file system".to_owned())?;
         fsconfig_set_string(&context, "source", "overlay").attempting(|| "name the overlay".to_owned())?;
-        for layer in &self.lowers {
-            let fd = folder(layer, idmap)?;
-            set_folder(&context, "lowerdir+", &fd).attempting(|| format!("stack the layer {}", layer.display()))?;
-            layers.push(fd);
+        for (layer, path) in layers.iter().zip(&self.lowers) {
+            match set_folder(&context, "lowerdir+", layer) {
+                Err(Errno::INVAL) => return Err(Refusal::Unknown),
+                other => other.attempting(|| format!("stack the layer {}", path.display()))?,
+            }
         }
-        set_folder(&context, "upperdir", &upper).attempting(|| format!("stack the changes in {}", self.upper.display()))?;
-        set_folder(&context, "workdir", &work).attempting(|| format!("use the work folder {}", self.work.display()))?;
+        set_folder(&context, "upperdir", upper).attempting(|| format!("stack the changes in {}", self.upper.display()))?;
+        set_folder(&context, "workdir", work).attempting(|| format!("use the work folder {}", self.work.display()))?;
         if self.volatile {
             fsconfig_set_flag(&context, "volatile").attempting(|| "make the overlay volatile".to_owned())?;
         }
         fsconfig_create(&context).attempting(|| format!("stack {} layers below {}{}", self.lowers.len(), self.upper.display(), kernel_words(&context)))?;
-        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).attempting(|| "mount the overlay".to_owned())
+        Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).attempting(|| "mount the overlay".to_owned())?)
     }
 
     /// Both below one mount, as overlayfs wants them: their common folder is what is mapped.
@@ -93,6 +109,18 @@ impl OverlayPlan {
         let upper = open(Path::new(upper)).attempting(|| format!("open {}", self.upper.display()))?;
         let work = open(Path::new(work)).attempting(|| format!("open {}", self.work.display()))?;
         Ok((upper, work, Some(parent)))
+    }
+}
+
+/// Why the new way of mounting did not work.
+enum Refusal {
+    Unknown,
+    Failed(Failure),
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 

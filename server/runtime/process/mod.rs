@@ -4,7 +4,7 @@
 
 #[cfg(test)]
 mod attacks;
-mod channel;
+pub(crate) mod channel;
 mod child;
 mod create;
 mod error;
