@@ -291,3 +291,9 @@ impl Drop for FileUser {
         }
     }
 }
+
+/// The processors this process may use, as a mask of at most 1024.
+pub(crate) fn set_affinity(mask: &[u64; 16]) -> Result<()> {
+    // SAFETY: the mask has the size given.
+    check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(mask), mask.as_ptr()) }).map(drop)
+}

@@ -60,7 +60,11 @@ fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &Ow
             &plan.namespaces,
             into,
             theirs,
-            || child::settle_on_host(plan.process, cgroup, theirs.as_fd()),
+            || {
+                child::settle_on_host(plan.process, cgroup, theirs.as_fd())?;
+                plan.rights.raise();
+                Ok(())
+            },
             || {
                 sys::close_inherited(ours);
                 first()

@@ -4,7 +4,7 @@ use super::channel;
 use super::create::{become_root, join_plan};
 use super::namespaces::Restore;
 use super::rights::Rights;
-use super::{Created, ExecLaunch, Gate, JoinPlan, LaunchError, Running, child, stdio};
+use super::{Created, ExecLaunch, Gate, JoinPlan, LaunchError, Running, child, numbers, stdio};
 use crate::failure::{Attempt, Failure};
 use crate::procfs::Proc;
 use crate::sys::{self, Cloned};
@@ -109,10 +109,12 @@ fn join_and_execute(
 ) -> Result<Infallible, Failure> {
     // Before the container's processes can see this one.
     sys::set_undumpable().attempting(|| "protect the process".to_owned())?;
+    let affinity = launch.process.exec_cpu_affinity().as_ref();
+    set_affinity(affinity.and_then(|affinity| affinity.initial().as_deref()))?;
     child::settle_on_host(launch.process, cgroup, channel)?;
+    set_affinity(affinity.and_then(|affinity| affinity.cpu_affinity_final().as_deref()))?;
     if target.others & sys::CLONE_NEWUSER != 0 {
-        // Root of a user namespace may not raise what the host's root may.
-        rights.limit(&mut child::warn(channel))?;
+        rights.raise();
     }
     target.join()?;
     umask(Mode::empty());
@@ -123,4 +125,10 @@ fn join_and_execute(
     }
     rights.prepare(&Proc::private()?)?;
     child::finish(rights, child::Descriptors { stdio: &launch.stdio, extra: &launch.extra_fds, gate: &Gate::Parent, terminal, channel }, || Ok(()))
+}
+
+fn set_affinity(list: Option<&str>) -> Result<(), Failure> {
+    let Some(list) = list.filter(|list| !list.is_empty()) else { return Ok(()) };
+    let mask = numbers::mask(list).ok_or_else(|| Failure::refused(format!("execCPUAffinity {list:?} is no list of processors")))?;
+    sys::set_affinity(&mask).attempting(|| format!("run on the processors {list}"))
 }

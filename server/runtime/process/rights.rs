@@ -7,10 +7,10 @@ use crate::failure::{Attempt, Failure};
 use crate::procfs::Proc;
 use crate::sys::{self, SchedAttr};
 use crate::user;
-use oci_spec::runtime::{IOPriorityClass, LinuxSchedulerFlag, LinuxSchedulerPolicy, PosixRlimit, Process, Scheduler};
+use oci_spec::runtime::{IOPriorityClass, LinuxSchedulerFlag, LinuxSchedulerPolicy, PosixRlimit, PosixRlimitType, Process, Scheduler};
 use rustix::fs::{FileType, Mode, fchown, fstat};
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid, chdir, getcwd, umask};
+use rustix::process::{Gid, Resource, Rlimit, Uid, chdir, getcwd, getrlimit, setrlimit, umask};
 use rustix::thread::{CapabilitySet, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
@@ -69,6 +69,18 @@ impl<'a> Rights<'a> {
     /// Limits; raising one that the host's own limit forbids is told and not fatal.
     pub(crate) fn limit(&self, warn: &mut dyn FnMut(String)) -> Result<(), Failure> {
         self.process.rlimits().iter().flatten().try_for_each(|limit| set_limit(limit, warn))
+    }
+
+    /// Raises hard limits to what will be asked for: root of a user namespace, which sets them later, may not raise them any more.
+    pub(crate) fn raise(&self) {
+        for limit in self.process.rlimits().iter().flatten() {
+            let resource = resource(limit.typ());
+            let own = getrlimit(resource);
+            if own.maximum.is_some_and(|own| own < limit.hard()) {
+                // If the host refuses, the warning comes when the limit is set.
+                let _ = setrlimit(resource, Rlimit { current: own.current, maximum: value(limit.hard()) });
+            }
+        }
     }
 
     /// Priorities and labels, with the rights of the caller.
@@ -184,10 +196,14 @@ pub(crate) fn set_oom_score(process: &Process, proc: &Proc, warn: &mut dyn FnMut
     }
 }
 
-fn set_limit(limit: &PosixRlimit, warn: &mut dyn FnMut(String)) -> Result<(), Failure> {
-    use oci_spec::runtime::PosixRlimitType as T;
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let resource = match limit.typ() {
+/// No limit is the largest number in the spec.
+fn value(limit: u64) -> Option<u64> {
+    (limit != u64::MAX).then_some(limit)
+}
+
+fn resource(kind: PosixRlimitType) -> Resource {
+    use PosixRlimitType as T;
+    match kind {
         T::RlimitCpu => Resource::Cpu,
         T::RlimitFsize => Resource::Fsize,
         T::RlimitData => Resource::Data,
@@ -204,8 +220,11 @@ fn set_limit(limit: &PosixRlimit, warn: &mut dyn FnMut(String)) -> Result<(), Fa
         T::RlimitNice => Resource::Nice,
         T::RlimitRtprio => Resource::Rtprio,
         T::RlimitRttime => Resource::Rttime,
-    };
-    let value = |value: u64| (value != u64::MAX).then_some(value);
+    }
+}
+
+fn set_limit(limit: &PosixRlimit, warn: &mut dyn FnMut(String)) -> Result<(), Failure> {
+    let resource = resource(limit.typ());
     let what = || format!("set {} to {}:{}", limit.typ(), limit.soft(), limit.hard());
     match setrlimit(resource, Rlimit { current: value(limit.soft()), maximum: value(limit.hard()) }) {
         Err(Errno::PERM) => {
