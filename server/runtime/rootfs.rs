@@ -13,11 +13,24 @@ use std::os::fd::{AsFd, OwnedFd};
 pub(crate) fn enter(root: &OwnedFd, propagation: Option<(u64, bool)>) -> Result<(), Failure> {
     let what = || "cut the mounts off from the host".to_owned();
     let host = openat(CWD, c"/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).attempting(what)?;
-    let (kind, recursive) = propagation.unwrap_or((libc::MS_SLAVE, true));
+    let (kind, recursive) = early_propagation(propagation);
     sys::mount_setattr(host.as_fd(), MountAttr::propagation(kind), recursive, None).attempting(what)?;
     // pivot_root refuses a root below a shared mount, and ours must never propagate to the host.
     sys::mount_setattr(host.as_fd(), MountAttr::propagation(libc::MS_PRIVATE), false, None).attempting(what)?;
+    if kind == libc::MS_SHARED {
+        // For the same reason; it becomes shared when it is the root.
+        sys::mount_setattr(root.as_fd(), MountAttr::propagation(libc::MS_PRIVATE), false, None).attempting(what)?;
+    }
     attach(root.as_fd(), host.as_fd()).attempting(|| "attach the root filesystem".to_owned())
+}
+
+/// The propagation while mounts are made: unbindable mounts could not be copied for read-only paths.
+pub(crate) fn early_propagation(propagation: Option<(u64, bool)>) -> (u64, bool) {
+    match propagation {
+        None => (libc::MS_SLAVE, true),
+        Some((libc::MS_UNBINDABLE, recursive)) => (libc::MS_PRIVATE, recursive),
+        Some(asked) => asked,
+    }
 }
 
 /// Makes `root` the root and lets go of the old one.

@@ -7,6 +7,7 @@ use crate::failure::{Attempt, Failure};
 use crate::mounts::options::{self, MountOptions};
 use crate::mounts::{PlannedMount, bind, clone_tree};
 use crate::overlay::IdMap;
+use crate::rootfs;
 use crate::sys::{self, MountAttr};
 use oci_spec::runtime::{Linux, LinuxIdMapping, Process, Spec};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -38,7 +39,7 @@ impl<'a> Plan<'a> {
             None | Some("") => None,
             Some(word) => Some(options::propagation(word).ok_or_else(|| LaunchError::Invalid(format!("rootfsPropagation {word:?} is unknown")))?),
         };
-        let base = propagation.or(Some((libc::MS_SLAVE, true)));
+        let base = Some(rootfs::early_propagation(propagation));
         let userns = namespaces.user.as_ref().map(AsFd::as_fd);
         let rootfs = root(launch, base, userns)?;
         let mounts = spec.mounts().iter().flatten().map(|mount| {

@@ -114,6 +114,20 @@ fn binds_are_read_only_recursive_and_files() {
 
 #[test]
 #[ignore = "needs root"]
+fn the_roots_propagation_is_as_asked() {
+    alone(|| {
+        let script = "while read a b c d where e optional rest; do [ $where = / ] && echo ${optional%%:*}; done < /proc/self/mountinfo; true";
+        for (word, expected) in [("shared", "shared"), ("rprivate", "-"), ("private", "-"), ("unbindable", "unbindable")] {
+            let change = |bundle: &mut Bundle| {
+                bundle.set("/linux/rootfsPropagation", json!(word));
+            };
+            check(change, script, expected);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
 fn a_tmpfs_can_start_with_what_it_covers() {
     alone(|| {
         let change = |bundle: &mut Bundle| {
