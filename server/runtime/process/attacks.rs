@@ -369,3 +369,31 @@ fn mount_points_made_in_the_root_are_ordinary() {
         assert_eq!(mode & 0o7777, 0o755);
     });
 }
+
+/// On a host with shared mounts, which systemd makes, nothing that a start mounts or unmounts reaches the host.
+#[test]
+#[ignore = "needs root"]
+fn a_host_with_shared_mounts_keeps_them_all() {
+    alone(|| {
+        crate::sys::unshare(crate::sys::CLONE_NEWNS).expect("mounts of our own");
+        let root = fs::File::open("/").expect("opened");
+        crate::sys::mount_setattr(root.as_fd(), crate::sys::MountAttr::propagation(libc::MS_SHARED), true, None).expect("shared");
+        let mounts = || fs::read_to_string("/proc/self/mountinfo").expect("read");
+        let before = mounts();
+        for word in ["shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable"] {
+            for no_pivot in [false, true] {
+                let mut bundle = Bundle::new("true");
+                bundle.set("/linux/rootfsPropagation", json!(word));
+                for (number, option) in ["rshared", "rslave", "rprivate", "shared"].into_iter().enumerate() {
+                    bundle.bind("/dev".as_ref(), &format!("/host/{number}"), &["rbind", option]);
+                    bundle.bind("/sys".as_ref(), &format!("/sys-{number}"), &["rbind", "rro", option]);
+                }
+                finish(bundle.start_with(Rootfs::Path("rootfs".into()), |launch| launch.no_pivot = no_pivot).expect("started"));
+                assert_eq!(mounts(), before, "{word}, no_pivot {no_pivot}");
+                bundle.set("/process/args", json!(["nothing"]));
+                bundle.run().expect_err("a failing start leaves them too");
+                assert_eq!(mounts(), before, "{word}, no_pivot {no_pivot}");
+            }
+        }
+    });
+}
