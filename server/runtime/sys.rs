@@ -246,10 +246,16 @@ pub(crate) fn set_subreaper() -> Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }.into()).map(drop)
 }
 
-/// Our own copy of a descriptor that the caller of this program left open; `None` if it did not.
-pub(crate) fn inherited(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: duplicating a number that may not be open fails with EBADF and does nothing.
-    let copy = check(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) }.into()).ok()?;
+/// Our own copy, from `least` on, of a descriptor that the caller of this program left open; `None` if it did not.
+pub(crate) fn inherited(number: RawFd, least: RawFd) -> Option<OwnedFd> {
+    // SAFETY: reading the flags of a number that may not be open fails with EBADF and does nothing.
+    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFD) }.into()).ok()?;
+    // One that closes on execve can't have come through ours: we opened it.
+    if flags & libc::c_long::from(libc::FD_CLOEXEC) != 0 {
+        return None;
+    }
+    // SAFETY: as above; it is open.
+    let copy = check(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, least) }.into()).ok()?;
     // SAFETY: the kernel made it for us alone.
     Some(unsafe { OwnedFd::from_raw_fd(copy as RawFd) })
 }

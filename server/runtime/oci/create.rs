@@ -164,7 +164,8 @@ pub(super) fn with_extra_fds(preserve: u32, spec: &Spec) -> Result<(Vec<OwnedFd>
 
 pub(super) fn extra_fds(count: u32) -> Result<Vec<OwnedFd>> {
     let missing = |number| OciError::Refused(format!("preserve-fds: descriptor {number} is not open"));
-    (3..3 + count as i32).map(|number| sys::inherited(number).ok_or_else(|| missing(number))).collect()
+    let after = 3 + count as i32;
+    (3..after).map(|number| sys::inherited(number, after).ok_or_else(|| missing(number))).collect()
 }
 
 /// A terminal if the process wants one, else our own three descriptors.
@@ -173,7 +174,7 @@ pub(super) fn own_stdio(process: Option<&Process>) -> Result<Stdio> {
         let (rows, cols) = process.console_size().map_or_else(console::own_size, |size| (size.height() as u16, size.width() as u16));
         return Ok(Stdio::Terminal { rows, cols });
     }
-    let copy = |fd| sys::inherited(fd).ok_or_else(|| OciError::Refused("stdin, stdout and stderr must be open".to_owned()));
+    let copy = |fd| sys::inherited(fd, 3).ok_or_else(|| OciError::Refused("stdin, stdout and stderr must be open".to_owned()));
     Ok(Stdio::Fds([copy(0)?, copy(1)?, copy(2)?]))
 }
 

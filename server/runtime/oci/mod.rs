@@ -14,6 +14,8 @@ mod limits;
 mod log;
 mod show;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use args::{Cli, Command};
 use clap::Parser as _;
