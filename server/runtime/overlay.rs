@@ -82,7 +82,8 @@ impl OverlayPlan {
         fsconfig_set_string(&context, "source", "overlay").attempting(|| "name the overlay".to_owned())?;
         for (layer, path) in layers.iter().zip(&self.lowers) {
             match set_folder(&context, "lowerdir+", layer) {
-                Err(Errno::INVAL) => return Err(Refusal::Unknown),
+                // The old implementation behind the new calls answers so to any descriptor.
+                Err(Errno::INVAL | Errno::OPNOTSUPP) => return Err(Refusal::Unknown),
                 other => other.attempting(|| format!("stack the layer {}", path.display()))?,
             }
         }
@@ -128,7 +129,8 @@ fn folder(path: &Path, idmap: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure
     let fd = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).attempting(|| format!("open {}", path.display()))?;
     let Some(idmap) = idmap else { return Ok(fd) };
     let tree = clone_tree(fd.as_fd(), false).attempting(|| format!("bind {}", path.display()))?;
-    sys::mount_setattr(tree.as_fd(), sys::MountAttr::default(), false, Some(idmap)).attempting(|| format!("map the ids of {}", path.display()))?;
+    sys::mount_setattr(tree.as_fd(), sys::MountAttr::default(), false, Some(idmap))
+        .attempting(|| format!("map the ids of {} (its file system may not be able to)", path.display()))?;
     Ok(tree)
 }
 

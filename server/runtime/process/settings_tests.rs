@@ -203,7 +203,8 @@ fn a_process_joins_a_container_with_a_user_namespace() {
 #[ignore = "needs root"]
 fn namespaces_of_others_are_joined_by_path() {
     alone(|| {
-        let (first, _output) = Bundle::new("sleep 100").start().expect("started");
+        let other = Bundle::new("sleep 100");
+        let (first, _output) = other.start().expect("started");
         let change = |bundle: &mut Bundle| {
             let path = |kind: &str, file: &str| json!({ "type": kind, "path": format!("/proc/{}/ns/{file}", first.pid) });
             bundle.set("/linux/namespaces", json!([{ "type": "mount" }, { "type": "uts" }, path("network", "net"), path("pid", "pid"), path("ipc", "ipc")]));
