@@ -148,11 +148,11 @@ pub(crate) fn set_undumpable() -> Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }.into()).map(drop)
 }
 
-/// A session keyring of its own, so that keys of the caller are not found.
-pub(crate) fn join_session_keyring(name: &CStr) -> Result<()> {
+/// A session keyring of its own and without a name, so that nobody's keys are found, neither the caller's nor another container's.
+pub(crate) fn new_session_keyring() -> Result<()> {
     const JOIN_SESSION: libc::c_long = 1;
-    // SAFETY: passes a C string.
-    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION, name.as_ptr()) }).map(drop)
+    // SAFETY: no name is a null pointer.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION, std::ptr::null::<c_char>()) }).map(drop)
 }
 
 pub(crate) fn personality(persona: u64) -> Result<()> {

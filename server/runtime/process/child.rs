@@ -24,7 +24,6 @@ use std::path::Path;
 
 /// What a child needs beside the plan.
 pub(crate) struct Seed<'a> {
-    pub(crate) id: &'a str,
     pub(crate) stdio: &'a Stdio,
     pub(crate) extra: &'a [OwnedFd],
     pub(crate) cgroup: Option<&'a JoinPlan>,
@@ -73,7 +72,9 @@ pub(crate) fn first_process(plan: &Plan<'_>, mut seed: Seed<'_>, channel: Borrow
     if seed.hooks.is_some() {
         ask(channel, &Message::Namespaces)?;
     }
-    keyring(&seed)?;
+    if !seed.no_new_keyring {
+        new_keyring()?;
+    }
     host_words(plan)?;
     let tree = Tree::new(plan.rootfs.as_fd());
     rootfs::enter(&plan.rootfs, plan.propagation)?;
@@ -132,12 +133,9 @@ fn ask(channel: BorrowedFd<'_>, question: &Message) -> Result<(), Failure> {
     }
 }
 
-fn keyring(seed: &Seed<'_>) -> Result<(), Failure> {
-    if seed.no_new_keyring {
-        return Ok(());
-    }
-    let name = CString::new(format!("_ses.{}", seed.id)).map_err(|_| Failure::refused("the container's id contains a NUL byte"))?;
-    match sys::join_session_keyring(&name) {
+/// Hides the caller's keys.
+pub(crate) fn new_keyring() -> Result<(), Failure> {
+    match sys::new_session_keyring() {
         // Kernels without keyrings, and filters of an outer container, have none to hide.
         Ok(()) | Err(Errno::NOSYS | Errno::PERM | Errno::DQUOT) => Ok(()),
         Err(errno) => Err(Failure::step("make a session keyring", errno)),

@@ -43,7 +43,6 @@ fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &Ow
     let into = cgroup.and_then(|cgroup| cgroup.into.as_ref()).map(AsFd::as_fd);
     let first = move || {
         let seed = Seed {
-            id: launch.id,
             stdio: &launch.stdio,
             extra: &launch.extra_fds,
             cgroup,

@@ -67,6 +67,8 @@ impl Target {
                 _ => {}
             }
         }
+        // What was read belongs to the process that is held, if it still lives.
+        sys::pidfd_signal(pidfd.as_fd(), 0).attempting(what)?;
         Ok(Self { pidfd, root, others })
     }
 
@@ -119,6 +121,7 @@ fn join_and_execute(
     target.join()?;
     umask(Mode::empty());
     setsid().map(drop).attempting(|| "start a session".to_owned())?;
+    child::new_keyring()?;
     let terminal = stdio::terminal(&launch.stdio, &Tree::new(target.root.as_fd()))?;
     if let Some(terminal) = &terminal {
         stdio::control(terminal.slave.as_fd())?;
