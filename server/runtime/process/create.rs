@@ -82,6 +82,8 @@ fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &Ow
             std::mem::forget(restore);
             sys::close_inherited(ours);
             child::run(theirs.as_fd(), || {
+                // A joined pid namespace has others in it that may look already.
+                sys::set_undumpable().attempting(|| "protect the process".to_owned())?;
                 child::settle_on_host(plan.process, cgroup, theirs.as_fd())?;
                 first()
             })

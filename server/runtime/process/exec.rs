@@ -4,7 +4,7 @@ use super::channel;
 use super::create::{become_root, join_plan};
 use super::namespaces::Restore;
 use super::rights::Rights;
-use super::{Created, ExecLaunch, Gate, JoinPlan, LaunchError, Running, child, numbers, stdio};
+use super::{Created, ExecLaunch, Gate, JoinPlan, LaunchError, Running, child, gate, numbers, stdio};
 use crate::failure::{Attempt, Failure};
 use crate::procfs::Proc;
 use crate::sys::{self, Cloned};
@@ -127,7 +127,7 @@ fn join_and_execute(
         stdio::control(terminal.slave.as_fd())?;
     }
     rights.prepare(&Proc::private()?)?;
-    child::finish(rights, child::Descriptors { stdio: &launch.stdio, extra: &launch.extra_fds, gate: &Gate::Parent, terminal, channel }, || Ok(()))
+    gate::finish(rights, gate::Descriptors { stdio: &launch.stdio, extra: &launch.extra_fds, gate: &Gate::Parent, terminal, channel }, || Ok(()))
 }
 
 fn set_affinity(list: Option<&str>) -> Result<(), Failure> {

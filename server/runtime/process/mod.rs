@@ -9,6 +9,7 @@ mod child;
 mod create;
 mod error;
 mod exec;
+mod gate;
 mod namespaces;
 mod numbers;
 mod plan;
