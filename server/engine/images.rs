@@ -222,7 +222,7 @@ impl Engine {
     /// Docker's rules: a name is untagged; the image goes with its last name, or by id if it has one name at most; a container keeps it.
     pub async fn remove_image(&self, caller: &Caller, reference: &str, force: bool) -> Result<Removed> {
         authorize(caller, Action::Operate)?;
-        let _sweep = self.inner.image_removal.lock().await;
+        let _sweep = self.inner.images_in_use.write().await;
         let id = self.image_id(reference)?;
         let tags = self.known().iter().find(|known| known.row.id == id).map(|known| known.row.tags.clone()).unwrap_or_default();
         let by_name = reference.parse::<ImageRef>().ok().filter(|name| tags.contains(name));
@@ -270,12 +270,21 @@ impl Engine {
 
     /// Removes content no image needs, in the background.
     pub(crate) fn sweep_images(&self) {
-        let keep: Vec<Digest> = self.known().iter().map(|known| known.row.id.clone()).collect();
         let engine = self.clone();
-        self.inner.handle.spawn_blocking(move || match engine.inner.images.remove_unreferenced(&keep) {
-            Ok(removed) => tracing::debug!("{} layers and {} blobs removed, {} bytes", removed.layers, removed.blobs, removed.bytes),
-            Err(error) => tracing::error!("remove unneeded image content: {error}"),
+        self.inner.handle.spawn(async move {
+            let _alone = engine.inner.sweeping.write().await;
+            match engine.sweep().await {
+                Ok(removed) => tracing::debug!("{} layers and {} blobs removed, {} bytes", removed.layers, removed.blobs, removed.bytes),
+                Err(error) => tracing::error!("remove unneeded image content: {}", error.chain()),
+            }
         });
+    }
+
+    async fn sweep(&self) -> Result<gantry_images::Removed> {
+        // The table, not the memory: an image that could not be read just now is no rubbish.
+        let keep: Vec<Digest> = images::all(&self.inner.db).await?.into_iter().map(|row| row.id).collect();
+        let engine = self.clone();
+        Ok(tokio::task::spawn_blocking(move || engine.inner.images.remove_unreferenced(&keep)).await??)
     }
 
     /// Loads an archive as a job. The job ends with an error if the chunks stop early.
@@ -287,11 +296,12 @@ impl Engine {
             let total = archive.total_bytes.unwrap_or(0);
             let (worker, listener) = (engine.clone(), Listener::new(reporter.clone(), total));
             let loaded = tokio::task::spawn_blocking(move || {
-                let reader = UploadReader::new(archive.chunks, listener.reporter.cancel_flag());
+                let reader = UploadReader::new(archive.chunks, &listener.reporter);
                 worker.inner.images.load(reader, &listener, &listener.reporter.cancel_flag(), &gantry_images::Limits::default())
             })
             .await??;
             let mut results = Vec::new();
+            let _known = engine.inner.sweeping.read().await;
             for image in loaded {
                 engine.put_image(&image, image.references.clone(), "load").await?;
                 let names: Vec<String> = image.references.iter().map(ImageRef::familiar).collect();
@@ -318,10 +328,11 @@ impl Engine {
             let (worker, listener) = (engine.clone(), Listener::new(reporter.clone(), total));
             let settings = gantry_images::ImportOptions { message: options.message, changes: options.changes, platform: None };
             let image = tokio::task::spawn_blocking(move || {
-                let reader = UploadReader::new(rootfs.chunks, listener.reporter.cancel_flag());
+                let reader = UploadReader::new(rootfs.chunks, &listener.reporter);
                 worker.inner.images.import(reader, &settings, &listener, &listener.reporter.cancel_flag(), &gantry_images::Limits::default())
             })
             .await??;
+            let _known = engine.inner.sweeping.read().await;
             engine.put_image(&image, options.reference.into_iter().collect(), "import").await?;
             reporter.line(None, image.id.to_string(), None);
             Ok(vec![image.id.to_string()])

@@ -9,7 +9,7 @@ use gantry_model::{Action, Caller, JobId, Kind};
 use gantry_store::jobs::JobRow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Lines a watcher may be behind; progress lines beyond are dropped for it, the last state of each comes with the end.
 const BEHIND: usize = 1024;
@@ -98,6 +98,8 @@ pub(crate) struct Jobs {
 
 struct Entry {
     cancel: CancelFlag,
+    /// Wakes whoever waits for the client's next bytes when the job is cancelled.
+    wake: Arc<Notify>,
     state: Mutex<EntryState>,
 }
 
@@ -154,6 +156,10 @@ impl Reporter {
     pub(crate) fn cancel_flag(&self) -> CancelFlag {
         self.entry.cancel.clone()
     }
+
+    pub(crate) fn wake(&self) -> Arc<Notify> {
+        self.entry.wake.clone()
+    }
 }
 
 impl Engine {
@@ -177,14 +183,22 @@ impl Engine {
         };
         gantry_store::jobs::insert(&self.inner.db, &row(&job)).await?;
         let id = job.id.clone();
-        let entry = Arc::new(Entry { cancel: CancelFlag::default(), state: Mutex::new(EntryState { job, watchers: Vec::new(), ends: Vec::new() }) });
+        let entry = Arc::new(Entry {
+            cancel: CancelFlag::default(),
+            wake: Arc::default(),
+            state: Mutex::new(EntryState { job, watchers: Vec::new(), ends: Vec::new() }),
+        });
         self.inner.jobs.all.lock().unwrap_or_else(PoisonError::into_inner).insert(id, entry.clone());
         self.tell_job(&entry, "start");
         let watch = entry.watch();
         let work = work(Reporter { entry: entry.clone() });
         let engine = self.clone();
         self.inner.handle.spawn(async move {
-            let ended = work.await;
+            // On a task of its own: a job that panics has failed, and its page says so.
+            let ended = match engine.inner.handle.spawn(work).await {
+                Ok(ended) => ended,
+                Err(error) => Err(error.into()),
+            };
             engine.end_job(&entry, ended).await;
         });
         Ok(watch)
@@ -199,7 +213,7 @@ impl Engine {
                     state.job.state = JobState::Done;
                     state.job.results = results;
                 }
-                Err(error) if error.kind() == Kind::Cancelled => state.job.state = JobState::Cancelled,
+                Err(error) if error.kind() == Kind::Cancelled || entry.cancel.is_cancelled() => state.job.state = JobState::Cancelled,
                 Err(error) => {
                     tracing::warn!(job.id = %state.job.id, "{} failed: {}", state.job.title, error.chain());
                     state.job.state = JobState::Failed(error.chain());
@@ -243,7 +257,8 @@ impl Engine {
             return Ok(entry.watch());
         }
         let job = self.job(caller, id).await?;
-        let entry = Entry { cancel: CancelFlag::default(), state: Mutex::new(EntryState { job, watchers: Vec::new(), ends: Vec::new() }) };
+        let entry =
+            Entry { cancel: CancelFlag::default(), wake: Arc::default(), state: Mutex::new(EntryState { job, watchers: Vec::new(), ends: Vec::new() }) };
         Ok(entry.watch())
     }
 
@@ -252,6 +267,7 @@ impl Engine {
         authorize(caller, Action::Operate)?;
         if let Some(entry) = self.running_job(id) {
             entry.cancel.cancel();
+            entry.wake.notify_one();
             return Ok(());
         }
         self.job(caller, id).await?;

@@ -78,8 +78,12 @@ struct Inner {
     execs: Mutex<HashMap<ExecId, ContainerId>>,
     terminals: terminals::Terminals,
     known_images: Mutex<Vec<images::KnownImage>>,
-    /// One removal of images at a time.
-    image_removal: tokio::sync::Mutex<()>,
+    /// Read by whoever is about to use an image, written by whoever removes one.
+    images_in_use: tokio::sync::RwLock<()>,
+    /// Read while a loaded image is written down, written by a sweep of image content: it must not take what is about to be known.
+    sweeping: tokio::sync::RwLock<()>,
+    /// Names and addresses are given to one container at a time.
+    naming: tokio::sync::Mutex<()>,
     events: events::EventBus,
     jobs: jobs::Jobs,
     host_load: host::LoadHistory,

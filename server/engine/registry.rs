@@ -17,6 +17,8 @@ pub(crate) struct Container {
     pub created_at_ms: i64,
     /// Held by a verb that changes the container's life; never together with `live` across an await.
     pub verbs: tokio::sync::Mutex<()>,
+    /// Held while the facts are written down, so that the last write is of the newest.
+    pub writing: tokio::sync::Mutex<()>,
     live: Mutex<Live>,
 }
 
@@ -32,8 +34,12 @@ pub(crate) struct Live {
     pub pid: Option<i32>,
     /// Its monitor, while there is one.
     pub monitor_pid: Option<i32>,
-    /// The run the facts are about; tells old news from new.
+    /// The run of this monitor that the facts are about; tells old news from new.
     pub run: u32,
+    /// A start was asked for, and neither its answer nor the monitor's news of it has come.
+    pub starting: bool,
+    /// The bundle was written for the next start already.
+    pub prepared: bool,
     pub execs: HashMap<ExecId, ExecEntry>,
     pub history: History,
     /// Waiting for the end of this run.
@@ -54,12 +60,21 @@ impl Container {
             pid: None,
             monitor_pid: None,
             run: 0,
+            starting: false,
+            prepared: false,
             execs: HashMap::new(),
             history: History::default(),
             exit_waiters: Vec::new(),
             removal_waiters: Vec::new(),
         };
-        Arc::new(Self { id: row.id, image_id: row.image_id, created_at_ms: row.created_at_ms, verbs: tokio::sync::Mutex::new(()), live: Mutex::new(live) })
+        Arc::new(Self {
+            id: row.id,
+            image_id: row.image_id,
+            created_at_ms: row.created_at_ms,
+            verbs: tokio::sync::Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            live: Mutex::new(live),
+        })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Live> {

@@ -2,7 +2,7 @@
 
 use crate::authorize::authorize;
 use crate::logs::LogQuery;
-use crate::monitor::{Client, join};
+use crate::monitor::join;
 use crate::{Engine, Result};
 use bytes::Bytes;
 use gantry_model::{Action, Caller, TermSize};
@@ -90,8 +90,7 @@ impl Engine {
         };
         let tty = container.lock().spec.tty;
         let live = if options.stream {
-            self.ensure_monitor(&container).await?;
-            let mut client = Client::connect(&self.socket(&container.id)).await?;
+            let mut client = self.any_monitor(&container).await?;
             let attach =
                 Attach { session: Session::Main, stdin: options.stdin, stdout: options.stdout, stderr: options.stderr, lossless: true, ..Attach::default() };
             client.request(Request::Attach(attach)).await?;

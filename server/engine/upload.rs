@@ -1,9 +1,11 @@
 //! Bytes on their way in, for code that blocks.
 
+use crate::jobs::Reporter;
 use bytes::Bytes;
 use gantry_images::CancelFlag;
 use std::io::{self, Read};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc};
 
 /// Bytes on their way in: chunks from a request body, consumed as they come, so that nothing is stored twice.
 pub struct Upload {
@@ -19,11 +21,14 @@ pub(crate) struct UploadReader {
     chunks: mpsc::Receiver<io::Result<Bytes>>,
     current: Bytes,
     cancel: CancelFlag,
+    wake: Arc<Notify>,
+    handle: tokio::runtime::Handle,
 }
 
 impl UploadReader {
-    pub(crate) fn new(chunks: mpsc::Receiver<io::Result<Bytes>>, cancel: CancelFlag) -> Self {
-        Self { chunks, current: Bytes::new(), cancel }
+    /// Made where the runtime is known.
+    pub(crate) fn new(chunks: mpsc::Receiver<io::Result<Bytes>>, job: &Reporter) -> Self {
+        Self { chunks, current: Bytes::new(), cancel: job.cancel_flag(), wake: job.wake(), handle: tokio::runtime::Handle::current() }
     }
 }
 
@@ -33,7 +38,15 @@ impl Read for UploadReader {
             if self.cancel.is_cancelled() {
                 return Err(io::Error::other("cancelled"));
             }
-            match self.chunks.blocking_recv() {
+            let (chunks, wake) = (&mut self.chunks, &self.wake);
+            let next = self.handle.block_on(async {
+                tokio::select! {
+                    chunk = chunks.recv() => chunk,
+                    // A client that sends nothing more must not keep a cancelled job alive.
+                    () = wake.notified() => Some(Err(io::Error::other("cancelled"))),
+                }
+            });
+            match next {
                 Some(chunk) => self.current = chunk?,
                 None => return Ok(0),
             }

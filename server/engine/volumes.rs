@@ -2,8 +2,7 @@
 
 use crate::clock::now_ms;
 use crate::{Engine, EngineError, Result, random};
-use gantry_model::{ContainerSpec, Kind, Mount, MountKind};
-use gantry_store::containers::ContainerRow;
+use gantry_model::{ContainerSpec, Digest, Kind, Mount, MountKind};
 use gantry_store::volumes;
 use std::path::PathBuf;
 
@@ -37,7 +36,7 @@ impl Engine {
     }
 
     /// Makes a volume if it is not there; a new one takes the image's content of its place.
-    pub(crate) async fn ensure_volume(&self, name: &str, anonymous: bool, row: &ContainerRow) -> Result<()> {
+    pub(crate) async fn ensure_volume(&self, name: &str, anonymous: bool, image: &Digest, spec: &ContainerSpec) -> Result<()> {
         let good = name.len() <= 255
             && name.len() >= 2
             && name.bytes().enumerate().all(|(i, b)| b.is_ascii_alphanumeric() || (i > 0 && matches!(b, b'_' | b'.' | b'-')));
@@ -51,10 +50,10 @@ impl Engine {
         let fresh = !folder.exists();
         if fresh {
             std::fs::create_dir_all(&folder).map_err(EngineError::io(format!("make {}", folder.display())))?;
-            let mount = row.spec.mounts.iter().find(|mount| matches!(&mount.kind, MountKind::Volume { name: of, .. } if of == name));
+            let mount = spec.mounts.iter().find(|mount| matches!(&mount.kind, MountKind::Volume { name: of, .. } if of == name));
             let no_copy = mount.is_some_and(|mount| matches!(mount.kind, MountKind::Volume { no_copy: true, .. }));
             if let Some(mount) = mount {
-                let (engine, id, target) = (self.clone(), row.image_id.clone(), mount.target.clone());
+                let (engine, id, target) = (self.clone(), image.clone(), mount.target.clone());
                 tokio::task::spawn_blocking(move || engine.fill_volume(&id, &target, &folder, no_copy)).await??;
             }
         }
@@ -63,7 +62,7 @@ impl Engine {
     }
 
     /// Copies what the image has at `target` into a new volume, or only its owner and mode.
-    fn fill_volume(&self, image: &gantry_model::Digest, target: &str, folder: &std::path::Path, no_copy: bool) -> Result<()> {
+    fn fill_volume(&self, image: &Digest, target: &str, folder: &std::path::Path, no_copy: bool) -> Result<()> {
         let image = self.inner.images.image(image)?;
         let layers = self.inner.images.layer_paths_top_first(&image);
         gantry_runtime::inside::copy_out(&layers, target, folder, !no_copy).map_err(EngineError::io(format!("copy {target} of the image into its new volume")))

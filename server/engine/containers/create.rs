@@ -9,14 +9,17 @@ use gantry_model::{Caller, ContainerName, ContainerSpec, Kind, MountKind, Networ
 use gantry_plan::process::{ImageDefaults, merge};
 use gantry_store::containers::{self, ContainerRow, Desired, Fact, ProcessRow};
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 
 impl Engine {
     pub async fn create_container(&self, caller: &Caller, name: Option<ContainerName>, mut spec: ContainerSpec) -> Result<Created> {
         authorize(caller, creating(&spec))?;
+        // The image stays until the container is known to use it.
+        let _image = self.inner.images_in_use.read().await;
         let image_id = self.image_id(&spec.image)?;
         let image = self.image_config(&image_id).await?;
         let mut warnings = check(&spec)?;
-        self.check_neighbours(&spec)?;
+        self.check_neighbours(caller, &spec)?;
         let id = random::container_id();
         let hostname = if spec.hostname.is_empty() { id.short().to_owned() } else { spec.hostname.clone() };
         let defaults = ImageDefaults {
@@ -39,6 +42,12 @@ impl Engine {
         }
         // Checks what only the spec knows (capabilities, sysctls, ulimits, limits) before a row is written.
         warnings.extend(self.try_spec(&id, &spec, &process)?);
+        make_bind_sources(&spec)?;
+        for (volume, anonymous) in &volumes {
+            self.ensure_volume(volume, *anonymous, &image_id, &spec).await?;
+        }
+        // Names and addresses are given to one container at a time.
+        let _turn = self.inner.naming.lock().await;
         let name = self.free_name(name)?;
         let ip = if spec.network == NetworkMode::Bridge { Some(self.inner.network.take_address(&self.taken_addresses())?) } else { None };
         let row = ContainerRow {
@@ -52,9 +61,6 @@ impl Engine {
             fact: Fact::default(),
             created_at_ms: now_ms(),
         };
-        for (volume, anonymous) in &volumes {
-            self.ensure_volume(volume, *anonymous, &row).await?;
-        }
         let volume_names: Vec<String> = volumes.into_iter().map(|(name, _)| name).collect();
         containers::insert(&self.inner.db, &row, &volume_names).await.map_err(|error| match error.kind() {
             Kind::Conflict => name_taken(&name, None),
@@ -144,6 +150,20 @@ fn check(spec: &ContainerSpec) -> Result<Vec<String>> {
         return Err(EngineError::said(Kind::Invalid, format!("conflicting options: port publishing and the network mode {}", spec.network)));
     }
     Ok(Vec::new())
+}
+
+/// What `-v` names and the host does not have becomes a folder.
+fn make_bind_sources(spec: &ContainerSpec) -> Result<()> {
+    for mount in &spec.mounts {
+        if let MountKind::Bind { source, create_source: true, .. } = &mount.kind
+            && std::fs::symlink_metadata(source).is_err()
+        {
+            std::fs::create_dir_all(source)
+                .and_then(|()| std::fs::set_permissions(source, std::fs::Permissions::from_mode(0o755)))
+                .map_err(EngineError::io(format!("make the folder {source} for a bind mount")))?;
+        }
+    }
+    Ok(())
 }
 
 /// `-P`: every exposed port gets a free port of the host.

@@ -28,6 +28,11 @@ impl Engine {
             return Err(EngineError::said(Kind::NotModified, "the container does not run"));
         }
         self.set_desired(container, Desired::Stopped).await?;
+        self.stop_by_monitor(container, grace).await
+    }
+
+    /// Returns once the container is down.
+    pub(crate) async fn stop_by_monitor(&self, container: &Arc<Container>, grace: Option<Duration>) -> Result<()> {
         let grace_ms = grace.map(|grace| grace.as_millis() as u64);
         match self.ask(container, Request::Stop { signal: None, grace_ms }).await {
             Ok(Reply::Exited(exit)) => self.take_exit(container, &exit).await,

@@ -1,7 +1,7 @@
 //! Lists and details, from memory.
 
 use super::{ContainerDetail, ContainerSummary, ListFilter, PublishedPort};
-use crate::authorize::authorize;
+use crate::authorize::{authorize, creating};
 use crate::clock::now_ms;
 use crate::registry::{Container, Live};
 use crate::{Engine, EngineError, Result, status};
@@ -159,8 +159,8 @@ fn name_matches(name: &str, pattern: &str) -> bool {
 }
 
 impl Engine {
-    /// Containers whose namespaces a new one wants to share must exist.
-    pub(crate) fn check_neighbours(&self, spec: &gantry_model::ContainerSpec) -> Result<()> {
+    /// Containers whose namespaces a new one wants to share must exist, and sharing them must not reach further than `caller` may.
+    pub(crate) fn check_neighbours(&self, caller: &Caller, spec: &gantry_model::ContainerSpec) -> Result<()> {
         let mut wanted: Vec<&str> = Vec::new();
         if let NetworkMode::Container(of) = &spec.network {
             wanted.push(of);
@@ -172,8 +172,10 @@ impl Engine {
             wanted.push(of);
         }
         for of in wanted {
-            self.resolve(of)
+            let neighbour = self
+                .resolve(of)
                 .map_err(|_| EngineError::said(gantry_model::Kind::Conflict, format!("cannot join the namespaces of container {of}: there is none")))?;
+            authorize(caller, creating(&neighbour.lock().spec))?;
         }
         Ok(())
     }

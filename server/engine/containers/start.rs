@@ -5,9 +5,10 @@ use crate::clock::now_ms;
 use crate::monitor::{Client, refused};
 use crate::registry::Container;
 use crate::{Engine, EngineError, Result};
-use gantry_model::{Action, Caller, ContainerName, Kind, Signal, State, TermSize};
+use gantry_model::{Action, Caller, ContainerName, ContainerSpec, IpcMode, Kind, NetworkMode, PidMode, Signal, State, TermSize};
 use gantry_store::containers::{self, Desired};
-use gantry_wire::monitor::{Reply, Request, Session};
+use gantry_wire::monitor::{Reply, Request, Session, files};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,46 +29,116 @@ impl Engine {
             State::Created | State::Exited | State::Restarting => {}
         }
         self.set_desired(container, Desired::Running).await?;
+        let before = container.state();
         let started = self.start_by_monitor(container).await;
         if let Err(error) = &started {
-            let mut live = container.lock();
-            live.fact.error = error.to_string();
-            live.fact.exit_code = Some(if error.kind() == Kind::CommandNotFound { 127 } else { 126 });
-            live.desired = Desired::Stopped;
-            drop(live);
-            self.write_fact(container).await;
+            let remove = {
+                let mut live = container.lock();
+                live.starting = false;
+                live.fact.state = before;
+                live.fact.error = error.to_string();
+                live.fact.exit_code = Some(start_failure_code(error.kind()));
+                live.spec.auto_remove
+            };
+            if remove {
+                if let Err(error) = self.remove(container, true).await {
+                    tracing::error!(container.id = %container.id, "remove the container that could not start: {}", error.chain());
+                }
+            } else {
+                self.set_desired(container, Desired::Stopped).await?;
+                self.write_fact(container).await;
+            }
         }
         started
     }
 
     async fn start_by_monitor(&self, container: &Arc<Container>) -> Result<()> {
-        self.ensure_monitor(container).await?;
+        let mut client = self.client_for_start(container).await?;
         {
             // A new run begins: what the last one left is old.
             let mut live = container.lock();
             live.fact.state = State::Created;
             live.pid = None;
+            live.starting = true;
+            live.prepared = false;
         }
-        match Client::once(&self.socket(&container.id), Request::Start).await? {
+        match client.request(Request::Start).await? {
             Reply::Started { pid } => {
-                let run = container.lock().run.max(1);
-                self.take_start(container, pid, run, now_ms()).await;
+                // The monitor's own news may have been faster, and the container may be through already.
+                if container.lock().starting {
+                    container.lock().run += 1;
+                    self.take_start(container, pid, now_ms()).await;
+                }
                 Ok(())
             }
             other => Err(refused(&other)),
         }
     }
 
-    /// Makes sure that a monitor stands beside the container, with the bundle as it is wished now.
-    pub(crate) async fn ensure_monitor(&self, container: &Arc<Container>) -> Result<()> {
-        if container.lock().monitor_pid.is_some() {
-            return Ok(());
+    /// A connection to the container's monitor, with the bundle as it is wished now.
+    async fn client_for_start(&self, container: &Arc<Container>) -> Result<Client> {
+        let (has_monitor, prepared) = {
+            let live = container.lock();
+            (live.monitor_pid.is_some(), live.prepared)
+        };
+        if has_monitor {
+            if !prepared {
+                self.write_bundle(container).await?;
+            }
+            if let Ok(client) = Client::connect(&self.socket(&container.id)).await {
+                return Ok(client);
+            }
+        } else {
+            self.write_bundle(container).await?;
+        }
+        self.new_monitor(container).await
+    }
+
+    /// A connection to the container's monitor, also for a container that does not run.
+    pub(crate) async fn any_monitor(&self, container: &Arc<Container>) -> Result<Client> {
+        let socket = self.socket(&container.id);
+        let known = || container.lock().monitor_pid.is_some();
+        if known()
+            && let Ok(client) = Client::connect(&socket).await
+        {
+            return Ok(client);
+        }
+        let _verb = container.verbs.lock().await;
+        if known()
+            && let Ok(client) = Client::connect(&socket).await
+        {
+            return Ok(client);
+        }
+        if container.state().is_live() {
+            return Err(EngineError::said(Kind::Internal, "the container's monitor does not answer"));
         }
         self.write_bundle(container).await?;
+        {
+            // What stands for another container's namespaces may change until the start.
+            let mut live = container.lock();
+            live.prepared = !names_neighbours(&live.spec);
+        }
+        self.new_monitor(container).await
+    }
+
+    /// The bundle is written. A monitor that was there before is about to go, after the run before.
+    async fn new_monitor(&self, container: &Arc<Container>) -> Result<Client> {
+        container.lock().monitor_pid = None;
         let (engine, id) = (self.clone(), container.id.clone());
-        tokio::task::spawn_blocking(move || engine.inner.spawner.spawn(&engine.data_dir(&id), &engine.run_dir(&id))).await??;
+        tokio::task::spawn_blocking(move || {
+            let (data, run) = (engine.data_dir(&id), engine.run_dir(&id));
+            match engine.inner.spawner.spawn(&data, &run) {
+                // The one before is on its way out.
+                Err(error) if error.kind() == Kind::Conflict => {
+                    wait_for_old_monitor(&run)?;
+                    engine.inner.spawner.spawn(&data, &run)
+                }
+                other => other,
+            }
+        })
+        .await??;
         self.follow(container).await?;
-        Ok(())
+        Client::connect(&self.socket(&container.id)).await
     }
 
     pub async fn restart_container(&self, caller: &Caller, reference: &str, grace: Option<Duration>) -> Result<()> {
@@ -87,8 +158,16 @@ impl Engine {
         authorize(caller, Action::Operate)?;
         let container = self.resolve(reference)?;
         self.needs_live(&container)?;
-        self.ask(&container, Request::Signal { signal, all: false }).await?;
+        let ends = signal == Signal::KILL || signal == container.lock().spec.stop_signal.unwrap_or(Signal::TERM);
+        if ends {
+            // No restart policy brings it back.
+            self.set_desired(&container, Desired::Stopped).await?;
+        }
         self.tell(&container, "kill", [("signal", signal.number().to_string())]);
+        if signal == Signal::KILL {
+            return self.stop_by_monitor(&container, Some(Duration::ZERO)).await;
+        }
+        self.ask(&container, Request::Signal { signal, all: false }).await?;
         Ok(())
     }
 
@@ -162,5 +241,28 @@ impl Engine {
         containers::set_desired(&self.inner.db, &container.id, desired).await?;
         container.lock().desired = desired;
         Ok(())
+    }
+}
+
+/// What `docker run` exits with. Source: moby `daemon/start_unix.go` and its translation of start errors.
+fn start_failure_code(kind: Kind) -> i32 {
+    match kind {
+        Kind::CommandNotFound => 127,
+        Kind::CommandNotExecutable => 126,
+        _ => 128,
+    }
+}
+
+fn names_neighbours(spec: &ContainerSpec) -> bool {
+    matches!(spec.network, NetworkMode::Container(_)) || matches!(spec.pid_mode, PidMode::Container(_)) || matches!(spec.ipc_mode, IpcMode::Container(_))
+}
+
+/// A monitor holds a lock on its pid file until its very end.
+fn wait_for_old_monitor(run_dir: &Path) -> Result<()> {
+    let path = run_dir.join(files::PID);
+    match std::fs::File::open(&path) {
+        Ok(file) => file.lock().map_err(EngineError::io(format!("wait for the monitor of {}", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(EngineError::io(format!("open {}", path.display()))(error)),
     }
 }

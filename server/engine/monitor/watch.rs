@@ -25,14 +25,20 @@ impl Engine {
             other => return Err(super::refused(&other)),
         };
         self.take_status(container, &status).await;
-        let (engine, container) = (self.clone(), container.clone());
+        let (engine, container, monitor) = (self.clone(), container.clone(), status.monitor_pid);
         self.inner.handle.spawn(async move {
+            // Once another monitor stands beside the container, this one's news is old.
+            let is_current = || container.lock().monitor_pid == Some(monitor);
             while let Ok(Some(frame)) = client.next().await {
-                if let Frame::Event(event) = frame {
+                if let Frame::Event(event) = frame
+                    && is_current()
+                {
                     engine.take_event(&container, event).await;
                 }
             }
-            engine.monitor_gone(&container).await;
+            if is_current() {
+                engine.monitor_gone(&container).await;
+            }
         });
         Ok(status)
     }
@@ -47,7 +53,12 @@ impl Engine {
         };
         let Some(before) = missed else { return };
         match (&status.exit, status.state) {
-            (Some(exit), State::Exited | State::Restarting | State::Created) if before.is_live() => self.take_exit(container, exit).await,
+            (Some(exit), State::Exited | State::Restarting | State::Created) if before.is_live() => {
+                self.take_exit(container, exit).await;
+                if status.state == State::Restarting {
+                    container.lock().fact.state = State::Restarting;
+                }
+            }
             _ => {
                 let mut live = container.lock();
                 live.fact.state = status.state;
@@ -67,7 +78,17 @@ impl Engine {
 
     async fn take_event(&self, container: &Arc<Container>, event: Event) {
         match event.what {
-            EventKind::Started { pid } => self.take_start(container, pid, event.run, ms(event.at_ns)).await,
+            EventKind::Started { pid } => {
+                let known = {
+                    let mut live = container.lock();
+                    let known = !live.starting && (live.pid == Some(pid) || event.run <= live.run);
+                    live.run = live.run.max(event.run);
+                    known
+                };
+                if !known {
+                    self.take_start(container, pid, ms(event.at_ns)).await;
+                }
+            }
             EventKind::Exited(exit) => self.take_exit(container, &exit).await,
             EventKind::Restarting { .. } => {
                 {
@@ -95,13 +116,10 @@ impl Engine {
     }
 
     /// Notes that a run began; called by the start itself and by the monitor's news of it, whichever is first.
-    pub(crate) async fn take_start(&self, container: &Arc<Container>, pid: i32, run: u32, at_ms: i64) {
+    pub(crate) async fn take_start(&self, container: &Arc<Container>, pid: i32, at_ms: i64) {
         {
             let mut live = container.lock();
-            if run < live.run || (run == live.run && live.fact.state != State::Created && live.pid.is_some()) {
-                return;
-            }
-            live.run = run;
+            live.starting = false;
             live.pid = Some(pid);
             live.fact = Fact {
                 state: State::Running,
@@ -202,6 +220,7 @@ impl Engine {
     }
 
     pub(crate) async fn write_fact(&self, container: &Container) {
+        let _turn = container.writing.lock().await;
         let fact = container.lock().fact.clone();
         if let Err(error) = containers::set_fact(&self.inner.db, &container.id, &fact).await {
             tracing::error!(container.id = %container.id, "write down the state of container {}: {error}", container.id.short());

@@ -1,0 +1,5 @@
+//! The engine with real containers: each test has folders, cgroups and names of its own.
+
+mod images;
+mod lifecycle;
+mod support;
