@@ -35,6 +35,11 @@ use oci_spec::runtime::{Process, Spec};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+/// The mode bits that files and folders made from now on never have, for example `0o077`.
+pub fn set_umask(mode: u32) {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(mode));
+}
+
 /// Everything a container's first process is made of.
 #[derive(Debug)]
 pub struct Launch<'a> {
