@@ -1,1 +1,3 @@
-//! gantry-pages
+//! The pages: server-rendered HTML, live fragments, terminal sockets, embedded files.
+
+pub mod assets;
