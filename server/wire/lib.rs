@@ -1,4 +1,5 @@
 //! All that crosses a process boundary.
 
+pub mod docker;
 pub mod logs;
 pub mod monitor;
