@@ -154,19 +154,8 @@ impl Engine {
             let why = self.terminal(caller, id).await?.ended.unwrap_or_else(|| "the container stopped".to_owned());
             return Err(EngineError::said(Kind::Conflict, format!("this terminal is closed: {why}")));
         }
-        let mut client = Client::connect(&self.socket(&container_id)).await?;
-        let attach = Attach {
-            session: Session::Exec(id.clone()),
-            from_offset: Some(from_offset.unwrap_or(0)),
-            stdin: true,
-            stdout: true,
-            stderr: true,
-            lossless: true,
-            acks: true,
-        };
-        client.request(Request::Attach(attach)).await?;
+        let mut attached = self.join_session(&container_id, Session::Exec(id.clone()), from_offset).await?;
         viewers.fetch_add(1, Ordering::Relaxed);
-        let mut attached = join(&self.inner.handle, client, true, |_| {});
         // Counts the viewer down when either side is done.
         let (sender, output) = tokio::sync::mpsc::channel(1);
         let mut from = std::mem::replace(&mut attached.output, output);
@@ -184,6 +173,29 @@ impl Engine {
             viewers.fetch_sub(1, Ordering::Relaxed);
         });
         Ok(attached)
+    }
+
+    /// Joins the terminal of a container's main process the same way; its monitor keeps the last MiB.
+    pub async fn join_main_terminal(&self, caller: &Caller, container: &str, from_offset: Option<u64>) -> Result<Attached> {
+        authorize(caller, Action::Exec)?;
+        let container = self.resolve(container)?;
+        if !container.lock().spec.tty {
+            let hint = "open a shell in it instead, or make it anew with a terminal";
+            return Err(EngineError::hinted(Kind::Conflict, "the container's main process has no terminal", hint));
+        }
+        self.needs_live(&container)?;
+        let attached = self.join_session(&container.id, Session::Main, from_offset).await?;
+        self.tell(&container, "attach", []);
+        Ok(attached)
+    }
+
+    /// Every byte from `from_offset` on, as long as it is kept; the process waits for a client that is far behind.
+    async fn join_session(&self, container: &ContainerId, session: Session, from_offset: Option<u64>) -> Result<Attached> {
+        let mut client = Client::connect(&self.socket(container)).await?;
+        let from_offset = Some(from_offset.unwrap_or(0));
+        let attach = Attach { session, from_offset, stdin: true, stdout: true, stderr: true, lossless: true, acks: true };
+        client.request(Request::Attach(attach)).await?;
+        Ok(join(&self.inner.handle, client, true, |_| {}))
     }
 
     /// Hangs up: SIGHUP to the session, then SIGKILL. Nothing is typed into it.

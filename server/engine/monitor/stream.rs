@@ -5,8 +5,9 @@ use crate::streams::{Attached, Input, InputMessage, Output, OutputStream};
 use bytes::Bytes;
 use gantry_wire::monitor::{Decoder, Ended, Frame, MAX_DATA, STDERR, encode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Pieces of up to 64 KiB on their way to a client.
 const OUTPUT_SLOTS: usize = 16;
@@ -15,11 +16,19 @@ const INPUT_SLOTS: usize = 16;
 /// Turns a connection that was asked to attach into channels. `ended` hears the end before the client does,
 /// so that an exit code is known when the stream closes.
 pub(crate) fn join(handle: &tokio::runtime::Handle, client: Client, tty: bool, ended: impl FnOnce(&Ended) + Send + 'static) -> Attached {
+    pump(handle, client.stream, client.decoder, tty, ended)
+}
+
+fn pump(handle: &tokio::runtime::Handle, stream: UnixStream, decoder: Decoder, tty: bool, ended: impl FnOnce(&Ended) + Send + 'static) -> Attached {
     let (output_sender, output) = mpsc::channel(OUTPUT_SLOTS);
     let (to_monitor, input_receiver) = mpsc::channel(INPUT_SLOTS);
-    let (read, write) = client.stream.into_split();
-    handle.spawn(pump_output(read, client.decoder, output_sender, ended));
-    handle.spawn(pump_input(write, input_receiver));
+    let (listening, deaf) = oneshot::channel::<()>();
+    let (read, write) = stream.into_split();
+    handle.spawn(async move {
+        pump_output(read, decoder, output_sender, ended).await;
+        drop(listening);
+    });
+    handle.spawn(pump_input(write, input_receiver, deaf));
     Attached { tty, output, input: Input { to_monitor } }
 }
 
@@ -59,7 +68,7 @@ async fn pump_output(mut read: OwnedReadHalf, mut decoder: Decoder, output: mpsc
     let _ = output.send(Output::Ended { exit_code: lost.exit_code, reason: lost.reason }).await;
 }
 
-async fn pump_input(mut write: OwnedWriteHalf, mut input: mpsc::Receiver<InputMessage>) {
+async fn pump_input(mut write: OwnedWriteHalf, mut input: mpsc::Receiver<InputMessage>, deaf: oneshot::Receiver<()>) {
     let mut buffer = Vec::new();
     while let Some(message) = input.recv().await {
         buffer.clear();
@@ -73,6 +82,42 @@ async fn pump_input(mut write: OwnedWriteHalf, mut input: mpsc::Receiver<InputMe
             return;
         }
     }
-    // The client dropped its way in: nothing more comes, but stdin stays as it is.
-    std::future::pending::<()>().await;
+    // The client dropped its way in: nothing more comes, but stdin stays as it is until nobody listens either.
+    let _ = deaf.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Our end, joined, and the monitor's end.
+    fn joined() -> (Attached, UnixStream) {
+        let (ours, monitors) = UnixStream::pair().expect("a socket pair");
+        (pump(&tokio::runtime::Handle::current(), ours, Decoder::default(), true, |_| {}), monitors)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_drops_both_ways_leaves_the_monitor_after_its_last_input() {
+        let (attached, mut monitor) = joined();
+        assert!(attached.input.send(Bytes::from_static(b"last words")).await);
+        drop(attached);
+        let mut got = Vec::new();
+        tokio::time::timeout(Duration::from_secs(5), monitor.read_to_end(&mut got)).await.expect("the connection ends").expect("read");
+        let mut wanted = Vec::new();
+        encode(&Frame::Input(b"last words".to_vec()), &mut wanted);
+        assert_eq!(got, wanted);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_only_listens_stays() {
+        let (Attached { output: mut listening, input, .. }, mut monitor) = joined();
+        drop(input);
+        let read = tokio::time::timeout(Duration::from_millis(200), monitor.read_u8()).await;
+        assert!(read.is_err(), "the monitor saw the client go: {read:?}");
+        let mut frame = Vec::new();
+        encode(&Frame::Output { offset: 0, stream: 1, bytes: b"still here".to_vec() }, &mut frame);
+        monitor.write_all(&frame).await.expect("the connection stands");
+        assert!(matches!(listening.recv().await, Some(Output::Data { bytes, .. }) if bytes == "still here"));
+    }
 }
