@@ -76,6 +76,7 @@ struct BusState {
     next: u64,
     kept: VecDeque<Event>,
     listeners: Vec<(bool, mpsc::Sender<Event>)>,
+    closed: bool,
 }
 
 impl EventBus {
@@ -99,6 +100,13 @@ impl EventBus {
         state.listeners.iter().any(|(stats, listener)| *stats && !listener.is_closed())
     }
 
+    /// Ends every subscription, as the server stops; who subscribes later gets the past and then the end.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed = true;
+        state.listeners.clear();
+    }
+
     fn subscribe(&self, filter: &EventFilter) -> Events {
         let (sender, receiver) = mpsc::channel(BEHIND);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +115,9 @@ impl EventBus {
                 let _ = sender.try_send(event.clone());
             }
         }
-        state.listeners.push((filter.stats, sender));
+        if !state.closed {
+            state.listeners.push((filter.stats, sender));
+        }
         Events { receiver, until_ns: filter.until_ns }
     }
 }
@@ -134,6 +144,15 @@ mod tests {
         assert_eq!(with_past.next().await.map(|event| event.action).as_deref(), Some("create"));
         assert_eq!(with_past.next().await.map(|event| event.action).as_deref(), Some("start"));
         assert_eq!(live.next().await.map(|event| (event.action, event.number)), Some(("start".to_owned(), 3)));
+    }
+
+    #[tokio::test]
+    async fn a_stop_of_the_server_ends_every_subscription() {
+        let bus = EventBus::default();
+        let mut before = bus.subscribe(&EventFilter::default());
+        bus.close();
+        let mut after = bus.subscribe(&EventFilter::default());
+        assert!(before.next().await.is_none() && after.next().await.is_none());
     }
 
     #[tokio::test]

@@ -173,6 +173,7 @@ impl Engine {
 
     /// Writes everything back. Containers go on.
     pub async fn shut_down(&self) {
+        self.inner.events.close();
         self.inner.db.close().await;
     }
 
