@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 
 /// One file in its three encodings.
 pub(crate) struct Asset {
@@ -29,12 +29,8 @@ pub fn path(name: &str) -> &'static str {
     ASSETS.iter().find(|asset| asset.name == name).unwrap_or_else(|| panic!("no asset {name} was built from web/")).path
 }
 
-/// Serves `/assets/…` to everyone: there is nothing secret in it.
-pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/assets/{file}").route(web::get().to(serve)).route(web::head().to(serve)));
-}
-
-async fn serve(request: HttpRequest) -> HttpResponse {
+/// Serves `/assets/{file}` to everyone: there is nothing secret in it.
+pub async fn serve(request: HttpRequest) -> HttpResponse {
     let Some(asset) = ASSETS.iter().find(|asset| asset.path == request.path()) else {
         return HttpResponse::NotFound().insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff")).body("no such file");
     };
@@ -86,10 +82,10 @@ fn best_encoding(headers: &HeaderMap) -> Encoding {
 mod tests {
     use super::*;
     use actix_web::http::header::{HeaderName, HeaderValue};
-    use actix_web::{App, test};
+    use actix_web::{App, test, web};
 
     async fn get(path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let app = test::init_service(App::new().configure(routes)).await;
+        let app = test::init_service(App::new().route("/assets/{file}", web::get().to(serve))).await;
         let mut request = test::TestRequest::get().uri(path);
         for header in headers {
             request = request.insert_header(*header);

@@ -1,3 +1,25 @@
-//! The pages: server-rendered HTML, live fragments, terminal sockets, embedded files.
+//! The pages: a request comes in, one verb of the engine is called, HTML goes out. No rules here but those of the door itself.
+//!
+//! `door` listens, `gate` asks every request who it is and where it comes from, `routes` is the table of all pages with the role each needs.
 
-pub mod assets;
+mod answer;
+mod assets;
+mod dashboard;
+mod door;
+mod errors;
+mod format;
+mod frame;
+mod gate;
+mod guard;
+mod headers;
+mod live;
+mod login;
+mod origin;
+mod route;
+mod routes;
+mod session;
+mod setup;
+mod urls;
+mod visit;
+
+pub use door::{Doors, listen};

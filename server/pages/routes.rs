@@ -1,0 +1,40 @@
+//! The table of all routes: what is not here can't be reached, and what is here can't be reached without its role.
+//! The first path that fits is taken, so fixed words stand before `{names}`.
+
+use crate::gate;
+use crate::route::{Entry, PUBLIC, VIEWER, form, page};
+use crate::{assets, dashboard, login, setup};
+use actix_web::Resource;
+use actix_web::web::{self, ServiceConfig};
+
+/// Every route.
+pub fn table() -> Vec<Entry> {
+    let mut all = vec![
+        page("/assets/{file}", PUBLIC, assets::serve),
+        page("/setup", PUBLIC, setup::show),
+        form("/setup", PUBLIC, setup::set_up),
+        page("/login", PUBLIC, login::show),
+        form("/login", PUBLIC, login::log_in),
+        form("/theme", PUBLIC, login::set_theme),
+        form("/logout", VIEWER, login::log_out),
+    ];
+    all.extend([page("/", VIEWER, dashboard::show)]);
+    all
+}
+
+/// Makes the router from the table.
+pub fn configure(config: &mut ServiceConfig) {
+    let mut resources: Vec<(&'static str, Resource)> = Vec::new();
+    for entry in table() {
+        let at = resources.iter().position(|(path, _)| *path == entry.path).unwrap_or_else(|| {
+            resources.push((entry.path, web::resource(entry.path).default_service(web::to(gate::wrong_method))));
+            resources.len() - 1
+        });
+        let (path, resource) = resources.remove(at);
+        resources.insert(at, (path, resource.route(entry.route)));
+    }
+    for (_, resource) in resources {
+        config.service(resource);
+    }
+    config.default_service(web::to(gate::nowhere));
+}
