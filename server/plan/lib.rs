@@ -2,6 +2,7 @@
 
 pub mod command_line;
 pub mod files;
+pub mod limits;
 pub mod process;
 pub mod restart;
 pub mod spec;
