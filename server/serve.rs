@@ -29,7 +29,8 @@ fn run(settings: Settings) -> Result<()> {
     log_to_stderr(&settings)?;
     // Containers, sockets and the database are for root alone unless a mode says otherwise.
     gantry_runtime::process::set_umask(0o077);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("gantry-engine").enable_all().build().context("start the async runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("gantry-engine").enable_all().build().context("start the async runtime")?;
     actix_web::rt::System::with_tokio_rt(|| runtime).block_on(serve(settings))
 }
 
@@ -47,7 +48,8 @@ async fn serve(settings: Settings) -> Result<()> {
         program: "/proc/self/exe".into(),
     };
     let engine = Engine::open(config).await.context("open the engine")?;
-    let api = gantry_api::listen(engine.clone(), &settings.socket, settings.socket_group.as_deref()).with_context(|| format!("listen on {}", settings.socket.display()))?;
+    let api = gantry_api::listen(engine.clone(), &settings.socket, settings.socket_group.as_deref())
+        .with_context(|| format!("listen on {}", settings.socket.display()))?;
     let doors = gantry_pages::Doors { listen: settings.listen, trusted_origins: settings.trusted_origins.clone() };
     let (pages, address) = gantry_pages::listen(engine.clone(), doors).with_context(|| format!("listen on {}", settings.listen))?;
     let (pages_handle, api_handle) = (pages.handle(), api.handle());

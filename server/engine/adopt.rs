@@ -55,10 +55,10 @@ async fn adopt(engine: &Engine, container: &Arc<Container>) -> Result<()> {
                 live.fact.started_at_ms = None;
             }
         }
-        match engine.written_exit(container) {
-            Some(exit) => engine.take_exit(container, &exit).await,
-            None if state == State::Created => engine.set_desired(container, Desired::Stopped).await?,
-            None => engine.bury(container, "its monitor was gone when the server started").await,
+        if state == State::Created && engine.written_exit(container).is_none() {
+            engine.set_desired(container, Desired::Stopped).await?;
+        } else {
+            engine.without_monitor(container, "its monitor was gone when the server started").await;
         }
     }
     let ended = !container.state().is_live() && container.state() != State::Restarting;

@@ -253,5 +253,9 @@ impl Engine {
         for id in running {
             self.exec_ended(container, &id, Some(137), Some("the container stopped")).await;
         }
+        // A server that came back after the end knows no sessions, only the open terminals.
+        for id in self.inner.terminals.of(&container.id) {
+            self.end_terminal(&id, "the container stopped").await;
+        }
     }
 }

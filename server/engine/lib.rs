@@ -23,6 +23,7 @@ mod network;
 mod procfs;
 mod random;
 mod registry;
+mod revive;
 mod shells;
 mod shim;
 mod stats;

@@ -189,11 +189,28 @@ impl Engine {
         if !was_live {
             return;
         }
-        if let Some(exit) = self.written_exit(container) {
-            self.take_exit(container, &exit).await;
-            return;
+        self.without_monitor(container, "its monitor was killed, so the container was stopped").await;
+    }
+
+    pub(crate) async fn without_monitor(&self, container: &Arc<Container>, why: &str) {
+        let stopped = match self.written_exit(container) {
+            Some(exit) => {
+                self.take_exit(container, &exit).await;
+                exit.stopped
+            }
+            None => {
+                self.bury(container, why).await;
+                false
+            }
+        };
+        if container.state() == State::Restarting {
+            // It died between two runs.
+            container.lock().fact.state = State::Exited;
+            self.write_fact(container).await;
         }
-        self.bury(container, "its monitor was killed, so the container was stopped").await;
+        if !stopped {
+            self.revive(container);
+        }
     }
 
     /// The exit that the monitor wrote for the current run, if it did.
