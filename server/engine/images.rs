@@ -1,5 +1,7 @@
 //! Verbs on images. Names and ids are in the database and, for lists, in memory; content is in the image store.
 
+mod save;
+
 use crate::authorize::authorize;
 use crate::clock::now_ms;
 use crate::events::EventKind;

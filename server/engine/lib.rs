@@ -8,6 +8,7 @@ mod authorize;
 mod clock;
 mod config;
 mod containers;
+mod download;
 mod error;
 mod events;
 mod exec;
@@ -39,6 +40,7 @@ pub use config::EngineConfig;
 pub use containers::{
     ContainerDetail, ContainerSummary, Created, Isolation, IsolationFact, ListFilter, ProcessTable, PublishedPort, RemoveOptions, WaitCondition, Waiter,
 };
+pub use download::Download;
 pub use error::{EngineError, Result};
 pub use events::{Event, EventFilter, EventKind, Events};
 pub use exec::ExecState;

@@ -217,7 +217,7 @@ impl Plan {
     fn stage(self, metas: &Metas, staged: &mut Staged, lease: &Lease) -> LoadedImage {
         let record_layer = |layer: PlanLayer, staged: &mut Staged| {
             let meta = metas[&layer.diff_id];
-            let media_type = layer.media_type.unwrap_or_else(|| files::layer_media_type(&layer.file));
+            let media_type = layer.media_type.filter(|named| !named.is_empty()).unwrap_or_else(|| files::layer_media_type(&layer.file));
             let blob = Blob { digest: layer.file.digest.clone(), size_bytes: layer.file.size, media_type };
             staged.blobs.push(layer.file);
             RecordLayer { diff_id: layer.diff_id, blob: Some(blob), size_bytes: meta.size_bytes, entries: meta.entries }

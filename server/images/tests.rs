@@ -4,5 +4,5 @@ mod hostile;
 mod layers;
 mod make;
 mod peers;
+mod save;
 mod support;
-mod tools;

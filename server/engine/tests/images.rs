@@ -141,3 +141,37 @@ fn a_job_whose_client_sends_nothing_more_can_be_cancelled() {
         drop(sender);
     });
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_saved_image_is_loaded_again_under_the_names_asked_for() {
+    let world = World::with_busybox();
+    world.run(async |engine| {
+        engine.tag_image(&root(), "busybox", "shop/web:2".parse().expect("a reference")).await.expect("tagged");
+        engine.tag_image(&root(), "busybox", "shop/web:3".parse().expect("a reference")).await.expect("tagged");
+        let id = engine.image(&root(), "busybox").await.expect("there").summary.id;
+        let save = async |references: &[&str]| {
+            let references: Vec<String> = references.iter().map(ToString::to_string).collect();
+            let mut download = engine.save_images(&root(), &references).await.expect("found");
+            let mut archive = Vec::new();
+            while let Some(chunk) = download.chunks.recv().await {
+                archive.extend_from_slice(&chunk.expect("no error"));
+            }
+            archive
+        };
+        let archives = [save(&["shop/web"]).await, save(&["busybox:latest", "shop/web:2"]).await, save(&[id.hex()]).await];
+        for name in ["busybox", "shop/web:2", "shop/web:3"] {
+            engine.remove_image(&root(), name, false).await.expect("removed");
+        }
+        let expected: [&[&str]; 3] = [&["shop/web:2", "shop/web:3"], &["busybox:latest", "shop/web:2"], &[]];
+        for (archive, names) in archives.into_iter().zip(expected) {
+            let job = engine.load_images(&root(), upload(archive)).await.expect("allowed").finished().await.expect("it ends");
+            assert_eq!(job.state, gantry_engine::JobState::Done, "{job:?}");
+            let image = engine.image(&root(), id.hex()).await.expect("it is back");
+            assert_eq!(image.summary.tags, names);
+            engine.remove_image(&root(), id.hex(), true).await.expect("removed");
+        }
+        let missing = engine.save_images(&root(), &["nothing".to_owned()]).await.err().expect("there is none");
+        assert_eq!(missing.kind(), gantry_model::Kind::NotFound);
+    });
+}
