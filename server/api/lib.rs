@@ -1,1 +1,16 @@
-//! gantry-api
+//! The Docker Engine API on a unix socket: docker's own command line, its libraries and ours are clients of it.
+//!
+//! Goes in: HTTP of versions 1.24 to 1.51. Comes out: one verb of the engine per request, and its answer in docker's JSON.
+//! A handler parses, calls, renders; conversions between the engine's words and docker's are beside the handlers, by noun.
+
+mod answer;
+mod caller;
+mod connection;
+mod error;
+mod head;
+mod listen;
+mod routes;
+mod system;
+mod version;
+
+pub use listen::{ListenError, listen};

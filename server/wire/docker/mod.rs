@@ -47,4 +47,7 @@ pub use version::{ApiVersion, VersionError};
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ErrorBody {
     pub message: String,
+    /// What to do next, if we know: ours, docker's clients pass over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }

@@ -1,0 +1,18 @@
+//! Which path is whose. A path with another method is as unknown as one that is not here, as with dockerd.
+
+use crate::error::ApiError;
+use crate::system;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, ResponseError as _};
+use gantry_model::Kind;
+
+pub fn configure(app: &mut ServiceConfig) {
+    app.route("/_ping", web::get().to(system::ping));
+    app.route("/_ping", web::head().to(system::ping));
+    app.route("/version", web::get().to(system::version));
+    app.default_service(web::to(unknown));
+}
+
+async fn unknown() -> HttpResponse {
+    ApiError::new(Kind::NotFound, "page not found").error_response()
+}
