@@ -46,16 +46,18 @@ pub fn examine(bytes: &[u8]) -> Head {
 }
 
 fn wanted(request: &httparse::Request<'_, '_>) -> Hijack {
-    let values = |name: &str| request.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value.trim_ascii());
-    let framed = values("transfer-encoding").next().is_some();
-    let mut upgrades = values("upgrade");
-    let asks = values("connection").any(|value| value.split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade")));
-    match upgrades.next() {
+    let framed = values(request, "transfer-encoding").next().is_some();
+    let asks = values(request, "connection").any(|value| value.split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade")));
+    match values(request, "upgrade").next() {
         _ if framed => Hijack::No,
         Some(to) if asks && to.eq_ignore_ascii_case(b"tcp") => Hijack::Upgrade,
         None if request.method == Some("POST") && is_stream(request.path.unwrap_or_default()) => Hijack::Plain,
         _ => Hijack::No,
     }
+}
+
+fn values<'a>(request: &'a httparse::Request<'_, '_>, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+    request.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value.trim_ascii())
 }
 
 /// `/containers/{id}/attach` and `/exec/{id}/start`, with or without a version.

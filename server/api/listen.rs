@@ -55,7 +55,7 @@ pub fn listen(engine: Engine, socket: &Path, group: Option<&str>) -> Result<Serv
     Ok(built.map_err(failed("listen on", socket))?.run())
 }
 
-/// Binds the socket under another name and moves it into place: it is never there without its mode and group.
+/// Binds the socket. One that is left over is replaced; one on which somebody answers is not.
 fn bind(path: &Path, group: Option<&str>) -> Result<net::UnixListener, ListenError> {
     let group = group_id(group)?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -65,16 +65,12 @@ fn bind(path: &Path, group: Option<&str>) -> Result<net::UnixListener, ListenErr
         Err(_) => {}
         Ok(found) if !found.file_type().is_socket() => return Err(ListenError::NotASocket(path.to_owned())),
         Ok(_) if net::UnixStream::connect(path).is_ok() => return Err(ListenError::Busy(path.to_owned())),
-        Ok(_) => {}
+        Ok(_) => std::fs::remove_file(path).map_err(failed("remove the old", path))?,
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    let _ = std::fs::remove_file(&new);
-    let listener = net::UnixListener::bind(&new).map_err(failed("bind", path))?;
-    std::os::unix::fs::chown(&new, None, group).map_err(failed("give to its group", path))?;
-    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o660)).map_err(failed("set the mode of", path))?;
-    std::fs::rename(&new, path).map_err(failed("put into place", path))?;
+    let listener = net::UnixListener::bind(path).map_err(failed("bind", path))?;
+    // Until here it is ours alone: connecting needs the right to write, which no umask in use gives to others.
+    std::os::unix::fs::chown(path, None, group).map_err(failed("give to its group", path))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed("set the mode of", path))?;
     Ok(listener)
 }
 

@@ -24,6 +24,7 @@ pub async fn version(engine: Data<Engine>, Peer(caller): Peer) -> ApiResult {
     let details = [
         ("ApiVersion", VERSION.to_string()),
         ("Arch", go_arch(&host.architecture).to_owned()),
+        ("Experimental", "false".to_owned()),
         ("KernelVersion", host.kernel.clone()),
         ("MinAPIVersion", OLDEST.to_string()),
         ("Os", "linux".to_owned()),
@@ -31,7 +32,8 @@ pub async fn version(engine: Data<Engine>, Peer(caller): Peer) -> ApiResult {
     Ok(json(&Version {
         platform: Platform { name: "Gantry".to_owned() },
         components: vec![Component {
-            name: "Gantry".to_owned(),
+            // The name docker's command line looks for.
+            name: "Engine".to_owned(),
             version: release.clone(),
             details: details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>(),
         }],

@@ -69,6 +69,8 @@ impl Events {
 #[derive(Default)]
 pub(crate) struct EventBus {
     state: Mutex<BusState>,
+    /// True once the server stops.
+    stopping: tokio::sync::watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -105,6 +107,7 @@ impl EventBus {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.closed = true;
         state.listeners.clear();
+        self.stopping.send_replace(true);
     }
 
     fn subscribe(&self, filter: &EventFilter) -> Events {
@@ -123,6 +126,15 @@ impl EventBus {
 }
 
 impl Engine {
+    /// Waits until the server stops: open streams end then, so that nobody waits for them.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopping = self.inner.events.stopping.subscribe();
+        async move {
+            // An engine that is gone stops nothing any more.
+            let _ = stopping.wait_for(|stops| *stops).await;
+        }
+    }
+
     pub async fn events(&self, caller: &Caller, filter: EventFilter) -> Result<Events> {
         authorize(caller, Action::View)?;
         Ok(self.inner.events.subscribe(&filter))
