@@ -21,6 +21,11 @@ pub enum ImagesError {
     NoSuchImage(Digest),
     #[error("no such layer: {0}")]
     NoSuchLayer(Digest),
+    /// Docker's words, which its command line looks for.
+    #[error("Could not find the file {0} in container")]
+    NoSuchPath(String),
+    #[error("{0}")]
+    Refused(String),
     #[error("no space left on the device while trying to {what}")]
     NoSpace { what: String },
     #[error("cancelled")]
@@ -35,7 +40,8 @@ impl ImagesError {
             Self::Invalid { .. } | Self::Digest { .. } => Kind::Invalid,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Unsupported { .. } => Kind::Unsupported,
-            Self::NoSuchImage(_) | Self::NoSuchLayer(_) => Kind::NotFound,
+            Self::NoSuchImage(_) | Self::NoSuchLayer(_) | Self::NoSuchPath(_) => Kind::NotFound,
+            Self::Refused(_) => Kind::Forbidden,
             Self::Cancelled => Kind::Cancelled,
             Self::NoSpace { .. } | Self::Io { .. } => Kind::Internal,
         }

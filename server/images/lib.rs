@@ -5,14 +5,17 @@
 
 mod archive;
 mod changes;
+mod commit;
 mod compress;
 mod config;
 mod error;
+mod files;
 mod image;
 mod import;
 mod layer;
 mod lease;
 mod limits;
+mod pack;
 mod progress;
 mod save;
 mod scratch;
@@ -21,12 +24,15 @@ mod sweep;
 mod tarball;
 mod verify;
 
+pub use commit::CommitOptions;
 pub use config::{HealthConfig, History, ImageConfig, ProcessConfig, RootFs};
 pub use error::ImagesError;
+pub use files::{PathStat, PutOptions, Root};
 pub use image::{Blob, Image, Layer, LoadedImage, RuntimeConfig, created_at_ms, runtime_config};
 pub use import::ImportOptions;
 pub use lease::Lease;
 pub use limits::Limits;
+pub use pack::{PackForm, pack, pack_one};
 pub use progress::{CancelFlag, LayerProgress, LayerState, Progress};
 pub use save::SaveItem;
 pub use store::ImageStore;

@@ -1,8 +1,11 @@
 //! The store as a whole, on archives made here or by the tools people use.
 
+mod commit;
+mod files;
 mod hostile;
 mod layers;
 mod make;
+mod pack;
 mod peers;
 mod save;
 mod support;

@@ -19,7 +19,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 /// Character devices that root filesystems carry and that give nothing a container does not have anyway.
-const HARMLESS: [(u32, u32); 9] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (4, 0), (5, 0), (5, 1), (5, 2)];
+pub(crate) const HARMLESS: [(u32, u32); 9] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (4, 0), (5, 0), (5, 1), (5, 2)];
 
 const OPAQUE: &str = "trusted.overlay.opaque";
 
@@ -278,7 +278,7 @@ fn special_xattrs(parent: BorrowedFd<'_>, last: &OsStr, list: &[(Vec<u8>, Vec<u8
     xattrs(list, |name, value| lsetxattr(&path, name, value, XattrFlags::empty()))
 }
 
-fn xattrs(list: &[(Vec<u8>, Vec<u8>)], set: impl Fn(&OsStr, &[u8]) -> Result<(), Errno>) -> Result<(), ImagesError> {
+pub(crate) fn xattrs(list: &[(Vec<u8>, Vec<u8>)], set: impl Fn(&OsStr, &[u8]) -> Result<(), Errno>) -> Result<(), ImagesError> {
     let wanted: HashSet<&[u8]> = list.iter().map(|(name, _)| name.as_slice()).filter(|name| is_kept(name)).collect();
     for (name, value) in list.iter().filter(|(name, _)| wanted.contains(name.as_slice())) {
         match set(OsStr::from_bytes(name), value) {
@@ -355,7 +355,7 @@ fn io(what: &'static str) -> impl Fn(Errno) -> ImagesError {
     move |e| ImagesError::io(what, e)
 }
 
-fn times(entry: &Entry) -> Timestamps {
+pub(crate) fn times(entry: &Entry) -> Timestamps {
     let time = Timespec { tv_sec: entry.mtime_secs, tv_nsec: entry.mtime_nanos.into() };
     Timestamps { last_access: time, last_modification: time }
 }

@@ -2,7 +2,9 @@
 
 use super::{LimitError, invalid};
 use gantry_model::{DeviceRate, Limits};
-use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources, LinuxThrottleDevice, LinuxThrottleDeviceBuilder, LinuxWeightDeviceBuilder};
+use oci_spec::runtime::{
+    LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources, LinuxThrottleDevice, LinuxThrottleDeviceBuilder, LinuxWeightDeviceBuilder,
+};
 
 /// Docker's least memory: what a start itself needs.
 const LEAST_MEMORY: u64 = 6 << 20;
