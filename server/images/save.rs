@@ -35,7 +35,7 @@ impl ImageStore {
         archive.folder("blobs/sha256/")?;
         let (mut index, mut list) = (Vec::new(), Vec::new());
         for item in items {
-            let layers = self.layer_blobs(&item.image)?;
+            let layers = layer_blobs(&item.image)?;
             archive.bytes(&item.image.id, item.image.config_json.as_bytes())?;
             for layer in &layers {
                 archive.file(layer, &self.blob_path(&layer.digest))?;
@@ -52,10 +52,6 @@ impl ImageStore {
         archive.document("manifest.json", &Value::Array(list))?;
         archive.document("oci-layout", &json!({ "imageLayoutVersion": "1.0.0" }))?;
         archive.tar.into_inner().and_then(|mut to| to.flush()).map_err(|e| ImagesError::io("write the archive", e))
-    }
-
-    fn layer_blobs(&self, image: &Image) -> Result<Vec<Blob>, ImagesError> {
-        image.layers.iter().map(|layer| layer.blob.clone().ok_or_else(|| ImagesError::NoSuchLayer(layer.diff_id.clone()))).collect()
     }
 
     /// The manifest the image came with, or one made for it; written either way.
@@ -76,6 +72,10 @@ impl ImageStore {
         archive.bytes(&digest, text.as_bytes())?;
         Ok(Blob { digest, size_bytes: text.len() as u64, media_type: MANIFEST.to_owned() })
     }
+}
+
+fn layer_blobs(image: &Image) -> Result<Vec<Blob>, ImagesError> {
+    image.layers.iter().map(|layer| layer.blob.clone().ok_or_else(|| ImagesError::NoSuchLayer(layer.diff_id.clone()))).collect()
 }
 
 fn blob_name(digest: &Digest) -> String {
