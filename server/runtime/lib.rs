@@ -2,8 +2,10 @@
 //! In: an OCI spec and open files. Out: processes. The only crate with `unsafe`.
 
 pub mod capabilities;
+pub mod cgroup;
 mod failure;
 pub mod fork;
+pub mod host;
 mod idmap;
 pub mod inside;
 mod mounts;
@@ -16,7 +18,6 @@ pub mod process;
 mod procfs;
 pub mod pty;
 mod rootfs;
-pub mod seccomp;
 mod sys;
 #[cfg(test)]
 mod testing;

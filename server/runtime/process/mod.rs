@@ -11,7 +11,6 @@ mod error;
 mod exec;
 mod gate;
 mod namespaces;
-mod notify;
 mod numbers;
 mod plan;
 mod program;
@@ -24,13 +23,13 @@ mod stub;
 mod tests;
 mod wait;
 
-pub use crate::seccomp::SeccompProgram;
 pub use create::{create, open_gate};
 pub use error::LaunchError;
 pub use exec::exec;
-pub use stub::{Cgroup, JoinPlan};
+pub use stub::SeccompProgram;
 pub use wait::{Exit, try_exit, wait_exit};
 
+use crate::cgroup::{Cgroup, JoinPlan};
 use crate::overlay::OverlayPlan;
 use crate::user::UserWish;
 use oci_spec::runtime::{Process, Spec};
@@ -122,8 +121,6 @@ pub struct Created {
     pub warnings: Vec<String>,
     channel: OwnedFd,
     alive: bool,
-    /// Who hears of system calls that the filter asks about.
-    listener: Option<crate::seccomp::Listener>,
 }
 
 /// A process that executes the user's program.
