@@ -97,7 +97,7 @@ fn capability(name: &str) -> IsolationFact {
 fn bounding_of(pid: i32) -> Option<Vec<String>> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let mask = u64::from_str_radix(status.lines().find_map(|line| line.strip_prefix("CapBnd:"))?.trim(), 16).ok()?;
-    Some(gantry_runtime::host::capability_names(mask))
+    Some(crate::shim::host::capability_names(mask))
 }
 
 fn seccomp(spec: &ContainerSpec, pid: Option<i32>) -> IsolationFact {
@@ -106,7 +106,7 @@ fn seccomp(spec: &ContainerSpec, pid: Option<i32>) -> IsolationFact {
         status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
     });
     let profile = match &spec.security.seccomp {
-        _ if spec.security.privileged => "none (privileged)",
+        Seccomp::Default if spec.security.privileged => "none (privileged)",
         Seccomp::Unconfined => "none",
         Seccomp::Default => "default",
         Seccomp::Profile(_) => "own profile",

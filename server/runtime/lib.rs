@@ -2,10 +2,8 @@
 //! In: an OCI spec and open files. Out: processes. The only crate with `unsafe`.
 
 pub mod capabilities;
-pub mod cgroup;
 mod failure;
 pub mod fork;
-pub mod host;
 mod idmap;
 pub mod inside;
 mod mounts;
@@ -18,6 +16,7 @@ pub mod process;
 mod procfs;
 pub mod pty;
 mod rootfs;
+pub mod seccomp;
 mod sys;
 #[cfg(test)]
 mod testing;

@@ -3,4 +3,5 @@
 mod adoption;
 mod images;
 mod lifecycle;
+mod security;
 mod support;

@@ -111,9 +111,7 @@ struct List {
 impl List {
     fn of(rules: &[DeviceRule]) -> Self {
         let mut list = Self { allow: true, exceptions: Vec::new() };
-        for rule in rules {
-            list.add(rule);
-        }
+        rules.iter().for_each(|rule| list.add(rule));
         list
     }
 

@@ -43,10 +43,13 @@ pub(super) fn start(global: &Global, id: &str) -> Result<i32> {
     let folder = open_folder(&container.folder).during(what)?;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).during(what)?;
     connect(&socket, &gate_address(&folder).during(what)?).during(what)?;
-    let opened = open_gate(socket.as_fd());
+    let spec = container.spec()?;
+    let pidfd = container.process().ok_or(OciError::NotRunning)?;
+    let filter = limits::seccomp(&container, &spec, Status::Created)?;
+    let opened = open_gate(socket.as_fd(), container.saved.pid, pidfd.as_fd(), filter.as_ref().and_then(|filter| filter.listener()));
     let _ = fs::remove_file(container.gate());
     opened?;
-    after_start(&container, &container.spec()?);
+    after_start(&container, &spec);
     Ok(0)
 }
 
@@ -76,7 +79,7 @@ pub(super) fn run(global: &Global, args: &Run) -> Result<i32> {
 /// A failed start leaves no folder and no cgroup.
 fn undone<T>(container: &Container, work: impl FnOnce() -> Result<T>) -> Result<T> {
     work().inspect_err(|_| {
-        limits::undo(&container.saved);
+        let _ = limits::remove(&container.saved);
         let _ = container.remove();
     })
 }
@@ -111,7 +114,7 @@ fn make(global: &Global, args: &Create, spec: &Spec) -> Result<Container> {
         created: jiff::Timestamp::now().to_string(),
         owner: String::new(),
         annotations: spec.annotations().clone().unwrap_or_default(),
-        cgroup: limits::place(global, &args.id, spec)?,
+        cgroup: limits::path(global, &args.id, spec)?,
         bundle,
     };
     let container = Container::make(&global.root, saved)?;
@@ -123,8 +126,8 @@ fn launch(global: &Global, args: &Create, container: &Container, spec: &Spec, st
     let (extra_fds, spec) = with_extra_fds(args.preserve_fds, spec)?;
     let mut points =
         spec.hooks().as_ref().map(|hooks| Points { hooks, container: Container { folder: container.folder.clone(), saved: container.saved.clone() } });
-    let cgroup = limits::create(&container.saved, &spec)?;
-    let seccomp = limits::seccomp(&spec)?;
+    let cgroup = limits::create(global, &container.saved, &spec)?;
+    let seccomp = limits::seccomp(container, &spec, Status::Creating)?;
     let launch = Launch {
         id: &args.id,
         spec: &spec,

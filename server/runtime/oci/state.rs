@@ -1,7 +1,6 @@
 //! What is known of a container between two commands. In: the folder of `--root`. Out: its saved state and its status of now.
 
 use super::error::{During, OciError, Result};
-use crate::cgroup::Cgroup;
 use oci_spec::runtime::Spec;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
@@ -53,9 +52,9 @@ pub(super) struct Saved {
     pub(super) owner: String,
     #[serde(default)]
     pub(super) annotations: HashMap<String, String>,
-    /// Its cgroup, found again from wherever the next command is called.
+    /// Its cgroups, as the path asked for.
     #[serde(default)]
-    pub(super) cgroup: Option<Cgroup>,
+    pub(super) cgroup: String,
 }
 
 /// A container's folder.

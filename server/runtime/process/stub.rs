@@ -1,11 +1,19 @@
-//! Stands in for the seccomp module until it is here.
+//! Stands in for the cgroup module until it is here.
 
-/// A compiled filter.
-#[derive(Debug)]
-pub struct SeccompProgram;
+use std::os::fd::OwnedFd;
 
-impl SeccompProgram {
-    pub fn load(&self) -> std::io::Result<()> {
-        Ok(())
+/// A cgroup to join.
+#[derive(Debug, Default)]
+pub struct Cgroup;
+
+#[derive(Debug, Default)]
+pub struct JoinPlan {
+    pub into: Option<OwnedFd>,
+    pub tasks: Vec<OwnedFd>,
+}
+
+impl Cgroup {
+    pub fn join(&self) -> Result<JoinPlan, std::io::Error> {
+        Ok(JoinPlan::default())
     }
 }
