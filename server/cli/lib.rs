@@ -4,6 +4,7 @@
 mod client;
 mod commands;
 mod failure;
+mod format;
 mod help;
 mod host;
 mod parse;
