@@ -12,7 +12,6 @@ mod download;
 mod error;
 mod events;
 mod exec;
-mod filters;
 mod hand;
 mod host;
 mod images;

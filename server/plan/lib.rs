@@ -6,5 +6,4 @@ pub mod limits;
 pub mod network;
 pub mod process;
 pub mod restart;
-pub mod seccomp;
 pub mod spec;

@@ -16,7 +16,6 @@ pub mod process;
 mod procfs;
 pub mod pty;
 mod rootfs;
-pub mod seccomp;
 mod sys;
 #[cfg(test)]
 mod testing;

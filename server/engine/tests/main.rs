@@ -3,5 +3,4 @@
 mod adoption;
 mod images;
 mod lifecycle;
-mod security;
 mod support;

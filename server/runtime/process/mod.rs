@@ -11,7 +11,6 @@ mod error;
 mod exec;
 mod gate;
 mod namespaces;
-mod notify;
 mod numbers;
 mod plan;
 mod program;
@@ -24,11 +23,10 @@ mod stub;
 mod tests;
 mod wait;
 
-pub use crate::seccomp::SeccompProgram;
 pub use create::{create, open_gate};
 pub use error::LaunchError;
 pub use exec::exec;
-pub use stub::{Cgroup, JoinPlan};
+pub use stub::{Cgroup, JoinPlan, SeccompProgram};
 pub use wait::{Exit, try_exit, wait_exit};
 
 use crate::overlay::OverlayPlan;
@@ -122,8 +120,6 @@ pub struct Created {
     pub warnings: Vec<String>,
     channel: OwnedFd,
     alive: bool,
-    /// Who hears of system calls that the filter asks about.
-    listener: Option<crate::seccomp::Listener>,
 }
 
 /// A process that executes the user's program.
