@@ -118,7 +118,7 @@ impl<'a, W: Write> Packer<'a, W> {
         if self.form == PackForm::Layer && MOUNT_POINTS.contains(&path) && is_bare(fd.as_fd(), &stat) {
             return Ok(());
         }
-        let elsewhere = depth > 0 && self.mount != 0 && stat.stx_mnt_id != self.mount && self.form != PackForm::Tree { into_mounts: true };
+        let elsewhere = self.mount != 0 && stat.stx_mnt_id != self.mount && self.form != PackForm::Tree { into_mounts: true };
         match kind {
             FileType::Directory => {
                 let folder = reopen(fd.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY).map_err(|e| failed("open", e))?;

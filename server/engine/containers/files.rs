@@ -28,9 +28,18 @@ pub struct CommitWish {
 struct Held {
     root: OwnedFd,
     path: String,
+    /// The last name as asked for, where the root found is a mount's and has no name of its own.
+    name: Option<String>,
     read_only: bool,
     /// Nobody starts or removes a container whose layers we have stacked.
     _verb: Option<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+impl Held {
+    fn stat(&self) -> Result<PathStat> {
+        let stat = Root(self.root.as_fd()).stat(&self.path)?;
+        Ok(PathStat { name: self.name.clone().unwrap_or(stat.name), ..stat })
+    }
 }
 
 impl Engine {
@@ -42,7 +51,7 @@ impl Engine {
         authorize(caller, Action::Exec)?;
         let container = self.resolve(reference)?;
         let held = self.hold(&container, path).await?;
-        tokio::task::spawn_blocking(move || Ok(Root(held.root.as_fd()).stat(&held.path)?)).await?
+        tokio::task::spawn_blocking(move || held.stat()).await?
     }
 
     /// A tar of what lies at a path, and what it is.
@@ -53,10 +62,10 @@ impl Engine {
         authorize(caller, Action::Exec)?;
         let container = self.resolve(reference)?;
         let held = self.hold(&container, path).await?;
-        let (stat, held) = tokio::task::spawn_blocking(move || Ok::<_, EngineError>((Root(held.root.as_fd()).stat(&held.path)?, held))).await??;
+        let (stat, held) = tokio::task::spawn_blocking(move || Ok::<_, EngineError>((held.stat()?, held))).await??;
         let download = self.download(move |to| {
             let cancel = to.cancel_flag();
-            Root(held.root.as_fd()).copy_out(&held.path, to, &cancel)
+            Root(held.root.as_fd()).copy_out(&held.path, held.name.as_deref(), to, &cancel)
         });
         Ok((stat, download))
     }
@@ -68,7 +77,8 @@ impl Engine {
     pub async fn copy_in(&self, caller: &Caller, reference: &str, path: &str, archive: Upload, careful: bool, as_user: bool) -> Result<()> {
         authorize(caller, Action::Exec)?;
         let container = self.resolve(reference)?;
-        let held = self.hold(&container, path).await?;
+        // Into the folder, wherever a link of that name leads.
+        let held = self.hold(&container, &format!("{path}/")).await?;
         if held.read_only {
             return Err(EngineError::said(Kind::Forbidden, "container rootfs is marked read-only"));
         }
@@ -171,16 +181,13 @@ impl Engine {
             MountKind::Volume { name, .. } => self.volume_dir(name),
             MountKind::Tmpfs { .. } => return Ok(Held { path, read_only, ..held }),
         };
-        if rest == "/" && !path.ends_with(['/', '.']) {
-            // Its own name is the mount point's, which the layers have.
-            return Ok(Held { path, read_only: read_only || mount.read_only, ..held });
-        }
         let root = std::fs::File::open(&source).map_err(EngineError::io(format!("open {}", source.display())))?;
-        Ok(Held { root: root.into(), path: rest, read_only: mount.read_only, ..held })
+        let name = (rest == "/" && !path.ends_with("/.")).then(|| path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned());
+        Ok(Held { root: root.into(), path: rest, name, read_only: mount.read_only, ..held })
     }
 
     async fn hold_root(&self, container: &Arc<Container>) -> Result<Held> {
-        let running = |root| Held { root, path: "/".to_owned(), read_only: false, _verb: None };
+        let running = |root| Held { root, path: "/".to_owned(), name: None, read_only: false, _verb: None };
         if let Some(root) = root_of_running(container) {
             return Ok(running(root));
         }
@@ -198,7 +205,7 @@ impl Engine {
         }
         let engine = self.clone();
         let root = tokio::task::spawn_blocking(move || engine.inner.spawner.root(&folder)).await??;
-        Ok(Held { root, path: "/".to_owned(), read_only: false, _verb: Some(verb) })
+        Ok(Held { root, path: "/".to_owned(), name: None, read_only: false, _verb: Some(verb) })
     }
 }
 

@@ -46,6 +46,7 @@ fn files_go_in_and_out_of_a_container_whether_it_runs_or_not() {
     let world = World::with_busybox();
     world.run(async |engine| {
         create(&engine, "web", with_volume("sleep 1000")).await;
+        assert_eq!(engine.stat_path(&root(), "web", "/vol").await.expect("it will be there").name, "vol");
         for running in [false, true] {
             if running {
                 engine.start_container(&root(), "web").await.expect("started");
@@ -63,6 +64,11 @@ fn files_go_in_and_out_of_a_container_whether_it_runs_or_not() {
                 assert_eq!(unpacked(&bytes(out).await), BTreeMap::from([(name, "inside".to_owned())]));
             }
         }
+        let (stat, out) = engine.copy_out(&root(), "web", "/vol").await.expect("it is there");
+        assert_eq!(
+            (stat.name.as_str(), unpacked(&bytes(out).await).keys().map(String::as_str).collect::<Vec<_>>()),
+            ("vol", vec!["vol/", "vol/ffalse", "vol/ftrue"])
+        );
         assert_eq!(exec(&engine, "web", &["cat", "/tmp/ffalse", "/tmp/ftrue", "/vol/ffalse", "/vol/ftrue"]).await.0, "inside".repeat(4));
         assert_eq!(exec(&engine, "web", &["stat", "-c", "%u", "/tmp/ftrue"]).await.0, "12\n");
         let missing = engine.stat_path(&root(), "web", "/no/such").await.expect_err("it is not there");
