@@ -4,9 +4,13 @@
 mod client;
 mod commands;
 mod failure;
+mod flags;
+mod format;
 mod help;
 mod host;
 mod parse;
+mod progress;
+mod stream;
 mod tree;
 
 use client::Client;

@@ -1,22 +1,21 @@
 //! The synchronous side of the engine: cgroups, devices and folders. Called where blocking is allowed.
 
+use crate::filters::{Filters, Ready};
 use crate::shim::cgroup::{Cgroup, CgroupPath, Hierarchy, Stats};
 use crate::{EngineConfig, EngineError, Result};
-use gantry_model::{ContainerId, ContainerSpec, Kind, Limits, Seccomp, Security};
+use gantry_model::{ContainerId, ContainerSpec, Kind, Limits, Security};
 use gantry_plan::spec::HostDevice;
-use oci_spec::runtime::{LinuxResources, LinuxSeccomp};
-use std::collections::HashMap;
+use oci_spec::runtime::LinuxResources;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Hands on this host's kernel and folders.
 pub(crate) struct Hand {
     data_dir: PathBuf,
     run_dir: PathBuf,
     hierarchy: Hierarchy,
-    /// The default seccomp profile by capability set: the same few sets come again and again.
-    profiles: Mutex<HashMap<Vec<String>, LinuxSeccomp>>,
+    filters: Filters,
 }
 
 fn cgroup_error(what: &str) -> impl FnOnce(crate::shim::cgroup::CgroupError) -> EngineError + '_ {
@@ -26,7 +25,7 @@ fn cgroup_error(what: &str) -> impl FnOnce(crate::shim::cgroup::CgroupError) -> 
 impl Hand {
     pub(crate) fn new(config: &EngineConfig) -> Result<Self> {
         let hierarchy = Hierarchy::detect().map_err(cgroup_error("look at this host's cgroups"))?;
-        Ok(Self { data_dir: config.data_dir.clone(), run_dir: config.run_dir.clone(), hierarchy, profiles: Mutex::default() })
+        Ok(Self { data_dir: config.data_dir.clone(), run_dir: config.run_dir.clone(), hierarchy, filters: Filters::new() })
     }
 
     pub(crate) fn is_cgroup_v2(&self) -> bool {
@@ -110,9 +109,8 @@ impl Hand {
         crate::shim::limits::resources(limits, &number).map_err(|error| EngineError::said(error.kind(), error.to_string()))
     }
 
-    pub(crate) fn seccomp(&self, security: &Security, capabilities: &[String]) -> Result<Option<LinuxSeccomp>> {
-        let _ = (security, capabilities, &self.profiles, Seccomp::Default);
-        Ok(crate::shim::seccomp::default_profile(capabilities))
+    pub(crate) fn filter(&self, security: &Security, capabilities: &[String]) -> Result<Option<Arc<Ready>>> {
+        self.filters.of(security, capabilities)
     }
 
     /// Devices of `--device`, as they stand on the host; every one for a privileged container.

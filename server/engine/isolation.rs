@@ -106,7 +106,7 @@ fn seccomp(spec: &ContainerSpec, pid: Option<i32>) -> IsolationFact {
         status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
     });
     let profile = match &spec.security.seccomp {
-        _ if spec.security.privileged => "none (privileged)",
+        Seccomp::Default if spec.security.privileged => "none (privileged)",
         Seccomp::Unconfined => "none",
         Seccomp::Default => "default",
         Seccomp::Profile(_) => "own profile",

@@ -12,6 +12,7 @@ mod download;
 mod error;
 mod events;
 mod exec;
+mod filters;
 mod hand;
 mod host;
 mod images;

@@ -1,4 +1,4 @@
-//! Stands in for `runtime::cgroup`, `runtime::host`, `plan::limits` and `plan::seccomp` until they are here.
+//! Stands in for `runtime::cgroup`, `runtime::host` and `plan::limits` until they are here.
 
 pub mod cgroup {
     #[derive(Debug, thiserror::Error)]
@@ -106,12 +106,5 @@ pub mod limits {
     }
     pub fn resources(_: &gantry_model::Limits, _: &dyn Fn(&str) -> Option<(i64, i64)>) -> Result<oci_spec::runtime::LinuxResources, LimitError> {
         Ok(oci_spec::runtime::LinuxResources::default())
-    }
-}
-
-pub mod seccomp {
-    use oci_spec::runtime::LinuxSeccomp;
-    pub fn default_profile(_: &[String]) -> Option<LinuxSeccomp> {
-        None
     }
 }

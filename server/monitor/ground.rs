@@ -18,9 +18,20 @@ fn unsupported(what: &str) -> MonitorError {
     MonitorError::refused(Kind::Unsupported, format!("{what} is not possible without cgroups"))
 }
 
+/// The filter that the engine compiled, or the one of the spec.
+fn seccomp(launch: &Launch, spec: &Spec) -> Result<Option<SeccompProgram>> {
+    if let Some(filter) = &launch.filter {
+        return Ok(Some(SeccompProgram::from_words(&filter.program, filter.flags)));
+    }
+    let Some(filter) = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()) else { return Ok(None) };
+    let program = SeccompProgram::compile(filter).map_err(|error| MonitorError::refused(Kind::Invalid, error.to_string()))?;
+    let state = || serde_json::json!({ "ociVersion": spec.version(), "id": launch.id, "status": "creating", "bundle": launch.config_path.parent() });
+    Ok(Some(program.about(state)))
+}
+
 impl Ground {
-    pub(crate) fn prepare(_launch: &Launch, _spec: &Spec) -> Result<Self> {
-        Ok(Self::default())
+    pub(crate) fn prepare(launch: &Launch, spec: &Spec) -> Result<Self> {
+        Ok(Self { seccomp: seccomp(launch, spec)?, ..Self::default() })
     }
 
     pub(crate) fn cgroup(&self) -> Option<&Cgroup> {

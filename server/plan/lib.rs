@@ -6,4 +6,5 @@ pub mod limits;
 pub mod network;
 pub mod process;
 pub mod restart;
+pub mod seccomp;
 pub mod spec;

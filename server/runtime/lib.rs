@@ -16,6 +16,7 @@ pub mod process;
 mod procfs;
 pub mod pty;
 mod rootfs;
+pub mod seccomp;
 mod sys;
 #[cfg(test)]
 mod testing;

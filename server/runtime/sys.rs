@@ -303,3 +303,20 @@ pub(crate) fn set_affinity(mask: &[u64; 16]) -> Result<()> {
     // SAFETY: the mask has the size given.
     check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(mask), mask.as_ptr()) }).map(drop)
 }
+
+/// Whether this kernel has x32's system calls.
+pub(crate) fn has_x32() -> bool {
+    const X32_GETPID: libc::c_long = 0x4000_0000 + 39;
+    // SAFETY: takes nothing and changes nothing, whether the kernel knows it or not.
+    cfg!(target_arch = "x86_64") && unsafe { libc::syscall(X32_GETPID) } > 0
+}
+
+/// Puts the calling thread under a seccomp program; a listener's descriptor comes back if `flags` ask for one.
+pub(crate) fn load_seccomp(program: &[crate::seccomp::Instruction], flags: u32, listener: bool) -> Result<Option<OwnedFd>> {
+    let length = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut().cast() };
+    // SAFETY: `Instruction` is laid out as `sock_filter`; the kernel reads `len` of them and writes none.
+    let result = check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) })?;
+    // SAFETY: with a listener asked for, a success is a new descriptor that nobody else owns.
+    Ok(listener.then(|| unsafe { OwnedFd::from_raw_fd(result as RawFd) }))
+}

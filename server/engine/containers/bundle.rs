@@ -1,5 +1,6 @@
 //! Everything a monitor needs to start a container: the OCI spec, the launch description, and where they lie.
 
+use crate::filters::Ready;
 use crate::registry::Container;
 use crate::{Engine, EngineError, Result};
 use gantry_model::{ContainerId, ContainerSpec, IpcMode, Kind, MountKind, NetworkMode, PidMode, Propagation, Signal};
@@ -10,6 +11,7 @@ use gantry_wire::monitor::{Launch, LogDriver, LogPlan, Network, Overlay, files};
 use oci_spec::runtime::Spec;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const DEFAULT_STOP_SECS: u32 = 10;
 
@@ -43,7 +45,11 @@ impl Engine {
     /// Makes the spec without writing anything, so that a wish that can't be is refused when it is created. Returns warnings.
     pub(crate) fn try_spec(&self, id: &ContainerId, spec: &ContainerSpec, process: &FinalProcess) -> Result<Vec<String>> {
         let process = ProcessRow { args: process.args.clone(), env: process.env.clone(), cwd: process.cwd.clone(), user: process.user.clone() };
-        self.oci_spec(&Wish { id, name: "", spec, process: &process, ip: None, lowers: Vec::new() }, JoinedNamespaces::default())?;
+        self.oci_spec(
+            &Wish { id, name: "", spec, process: &process, ip: None, lowers: Vec::new() },
+            JoinedNamespaces::default(),
+            self.filter(spec)?.as_deref(),
+        )?;
         Ok(Vec::new())
     }
 
@@ -77,9 +83,11 @@ impl Engine {
         self.write_etc_files(wish, &folder)?;
         let joined = self.joined(wish.spec)?;
         let network = self.network_plan(wish, &joined)?;
-        let spec = self.oci_spec(wish, joined)?;
+        let filter = self.filter(wish.spec)?;
+        let spec = self.oci_spec(wish, joined, filter.as_deref())?;
         write(&folder.join("config.json"), &spec)?;
-        write(&folder.join(files::LAUNCH), &self.launch(wish, &folder, network))
+        let program = filter.and_then(|filter| filter.program.clone());
+        write(&folder.join(files::LAUNCH), &Launch { filter: program, ..self.launch(wish, &folder, network) })
     }
 
     fn launch(&self, wish: &Wish<'_>, folder: &Path, network: Network) -> Launch {
@@ -109,16 +117,21 @@ impl Engine {
             stop_timeout_ms: u64::from(spec.stop_timeout_secs.unwrap_or(DEFAULT_STOP_SECS)) * 1000,
             init: spec.init,
             auto_remove: spec.auto_remove,
+            filter: None,
         }
     }
 
-    fn oci_spec(&self, wish: &Wish<'_>, joined: JoinedNamespaces) -> Result<Spec> {
+    /// The system call filter, which depends on the capabilities.
+    fn filter(&self, spec: &ContainerSpec) -> Result<Option<Arc<Ready>>> {
+        let capabilities = gantry_plan::spec::capabilities(&spec.security, &self.inner.facts.bounding);
+        self.inner.hand.filter(&spec.security, &capabilities.map_err(|error| EngineError::said(error.kind(), error.to_string()))?)
+    }
+
+    fn oci_spec(&self, wish: &Wish<'_>, joined: JoinedNamespaces, filter: Option<&Ready>) -> Result<Spec> {
         let invalid = |error: String| EngineError::said(Kind::Invalid, error);
         let spec = wish.spec;
         let process =
             FinalProcess { args: wish.process.args.clone(), env: wish.process.env.clone(), cwd: wish.process.cwd.clone(), user: wish.process.user.clone() };
-        let bounding = self.inner.facts.bounding.clone();
-        let capabilities = gantry_plan::spec::capabilities(&spec.security, &bounding).map_err(|error| invalid(error.to_string()))?;
         let input = SpecInput {
             id: wish.id,
             wish: spec,
@@ -131,7 +144,7 @@ impl Engine {
             mounts: self.resolved_mounts(wish),
             devices: self.inner.hand.devices(spec)?,
             resources: self.inner.hand.resources(&spec.limits)?,
-            seccomp: self.inner.hand.seccomp(&spec.security, &capabilities)?,
+            seccomp: filter.map(|filter| filter.oci.clone()),
             joined,
             id_map: None,
             facts: &self.inner.facts,

@@ -4,4 +4,5 @@ mod adoption;
 mod files;
 mod images;
 mod lifecycle;
+mod security;
 mod support;

@@ -336,6 +336,9 @@ pub fn busybox() -> Vec<u8> {
         "tr",
         "mkdir",
         "rm",
+        "grep",
+        "unshare",
+        "mount",
     ] {
         put(&format!("bin/{name}"), tar::EntryType::Symlink, 0o777, &[], Some("/bin/busybox"));
     }

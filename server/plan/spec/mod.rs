@@ -63,6 +63,7 @@ pub struct SpecInput<'a> {
     /// Devices asked for by `--device`, as they stand on the host; all of them for a privileged container.
     pub devices: Vec<HostDevice>,
     pub resources: LinuxResources,
+    /// Resolved for the capabilities; absent for a container that is not filtered.
     pub seccomp: Option<LinuxSeccomp>,
     pub joined: JoinedNamespaces,
     /// Host ids of root and the number of ids, for a container with a user namespace.
@@ -116,7 +117,7 @@ pub fn runtime_spec(input: SpecInput<'_>) -> Result<Spec, SpecError> {
     let mut resources = input.resources.clone();
     resources.set_devices(Some(devices::rules(privileged, &input.devices, &wish.limits.device_rules)?));
     linux.set_resources(Some(resources));
-    linux.set_seccomp(if privileged { None } else { input.seccomp.clone() });
+    linux.set_seccomp(input.seccomp.clone());
     linux.set_masked_paths(Some(paths::masked(wish, input.facts.cpus)));
     linux.set_readonly_paths(Some(paths::readonly(wish)));
     linux.set_rootfs_propagation(mounts::rootfs_propagation(&input.mounts));

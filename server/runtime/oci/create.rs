@@ -43,10 +43,13 @@ pub(super) fn start(global: &Global, id: &str) -> Result<i32> {
     let folder = open_folder(&container.folder).during(what)?;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).during(what)?;
     connect(&socket, &gate_address(&folder).during(what)?).during(what)?;
-    let opened = open_gate(socket.as_fd());
+    let spec = container.spec()?;
+    let pidfd = container.process().ok_or(OciError::NotRunning)?;
+    let filter = limits::seccomp(&container, &spec, Status::Created)?;
+    let opened = open_gate(socket.as_fd(), container.saved.pid, pidfd.as_fd(), filter.as_ref().and_then(|filter| filter.listener()));
     let _ = fs::remove_file(container.gate());
     opened?;
-    after_start(&container, &container.spec()?);
+    after_start(&container, &spec);
     Ok(0)
 }
 
@@ -124,7 +127,7 @@ fn launch(global: &Global, args: &Create, container: &Container, spec: &Spec, st
     let mut points =
         spec.hooks().as_ref().map(|hooks| Points { hooks, container: Container { folder: container.folder.clone(), saved: container.saved.clone() } });
     let cgroup = limits::create(global, &container.saved, &spec)?;
-    let seccomp = limits::seccomp(&spec)?;
+    let seccomp = limits::seccomp(container, &spec, Status::Creating)?;
     let launch = Launch {
         id: &args.id,
         spec: &spec,

@@ -24,7 +24,7 @@ pub(super) fn exec(global: &Global, args: &Exec) -> Result<i32> {
     check_console(terminal, args.console_socket.is_some(), args.detach)?;
     let signals = if args.detach { None } else { Some(Signals::take()?) };
     let cgroup = limits::join(&container.saved, args.cgroup.as_deref())?;
-    let seccomp = limits::seccomp(&spec)?;
+    let seccomp = limits::seccomp(&container, &spec, container.status())?;
     let mut running = process::exec(ExecLaunch {
         target_pid: container.saved.pid,
         process: &process,

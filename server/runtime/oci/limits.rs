@@ -1,8 +1,8 @@
 //! The cgroup and the filter of a container, as the command line uses them. In: the spec and the saved state. Out: files of `cgroup`, programs of `seccomp`.
 
 use super::args::Global;
-use super::error::Result;
-use super::state::Saved;
+use super::error::{OciError, Result};
+use super::state::{Container, Saved, Status};
 use crate::process::{Cgroup, SeccompProgram};
 use oci_spec::runtime::Spec;
 
@@ -16,8 +16,11 @@ pub(super) fn create(_global: &Global, _saved: &Saved, _spec: &Spec) -> Result<O
     Ok(None)
 }
 
-pub(super) fn seccomp(_spec: &Spec) -> Result<Option<SeccompProgram>> {
-    Ok(None)
+/// The filter of a spec; a listener is told about the container in the state `status`.
+pub(super) fn seccomp(container: &Container, spec: &Spec, status: Status) -> Result<Option<SeccompProgram>> {
+    let Some(filter) = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()) else { return Ok(None) };
+    let program = SeccompProgram::compile(filter).map_err(|error| OciError::Refused(error.to_string()))?;
+    Ok(Some(program.about(|| serde_json::to_value(container.shown(status)).unwrap_or_default())))
 }
 
 pub(super) fn remove(_saved: &Saved) -> Result<()> {

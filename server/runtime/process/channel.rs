@@ -25,6 +25,8 @@ pub(crate) enum Message {
     Failed(Failure),
     /// A process in between: the child's pidfd.
     Cloned(OwnedFd),
+    /// Child: its filter has a listener, a descriptor of the child by this number; waits for one byte.
+    Listener(i32),
     /// Parent: go on.
     Go,
 }
@@ -45,6 +47,7 @@ pub(crate) fn send(socket: BorrowedFd<'_>, message: &Message) -> Result<(), Errn
         Message::Warning(text) => (b'W', text.clone().into_bytes(), None),
         Message::Failed(failure) => (b'F', failure.encode(), None),
         Message::Cloned(pidfd) => (b'C', Vec::new(), Some(pidfd)),
+        Message::Listener(number) => (b'L', number.to_le_bytes().to_vec(), None),
         Message::Go => (b'G', Vec::new(), None),
     };
     let body = &body[..body.len().min(LONGEST)];
@@ -55,6 +58,12 @@ pub(crate) fn send(socket: BorrowedFd<'_>, message: &Message) -> Result<(), Errn
         control.push(SendAncillaryMessage::ScmRights(fds));
     }
     sendmsg(socket, &[IoSlice::new(&[tag]), IoSlice::new(body)], &mut control, SendFlags::NOSIGNAL).map(drop)
+}
+
+/// [`Message::Listener`] as it is sent, for a child that may do nothing but write.
+pub(crate) fn listener_packet(number: i32) -> [u8; 5] {
+    let [a, b, c, d] = number.to_le_bytes();
+    [b'L', a, b, c, d]
 }
 
 /// The next message; `None` when the other end is closed.
@@ -81,6 +90,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Message>, Errno> 
         (b'W', None) => Message::Warning(String::from_utf8_lossy(body).into_owned()),
         (b'F', None) => Message::Failed(Failure::decode(body).ok_or(Errno::BADMSG)?),
         (b'C', Some(pidfd)) => Message::Cloned(pidfd),
+        (b'L', None) => Message::Listener(i32::from_le_bytes(body.try_into().map_err(|_| Errno::BADMSG)?)),
         (b'G', None) => Message::Go,
         _ => return Err(Errno::BADMSG),
     }))

@@ -4,8 +4,9 @@ use super::channel::{self, Message};
 use super::child::{self, Seed};
 use super::namespaces::Namespaces;
 use super::plan::Plan;
-use super::{Cgroup, Created, Hooks, JoinPlan, Launch, LaunchError, Running, wait};
+use super::{Cgroup, Created, Hooks, JoinPlan, Launch, LaunchError, Running, notify, wait};
 use crate::failure::{Attempt, Failure};
+use crate::seccomp::Listener;
 use crate::sys::{self, Cloned};
 use rustix::process::{Signal, pidfd_send_signal};
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ pub fn create(mut launch: Launch<'_>) -> Result<Created, LaunchError> {
     let child = clone_first(&launch, &plan, &ours, &theirs, hooks.as_deref_mut())?;
     drop(theirs);
     let mut created = Created::new(child.pid, child.pidfd, ours, plan.rights.warnings.clone());
+    created.listener = launch.seccomp.and_then(|filter| filter.listener().cloned());
     // The mounts belong to the child now; a copy here would keep them after its end.
     drop(plan);
     created.until_ready(hooks)?;
@@ -157,7 +159,7 @@ fn pid_of(pidfd: &OwnedFd) -> Result<i32, LaunchError> {
 
 impl Created {
     pub(super) fn new(pid: i32, pidfd: OwnedFd, channel: OwnedFd, warnings: Vec<String>) -> Self {
-        Self { pid, pidfd, terminal: None, warnings, channel, alive: true }
+        Self { pid, pidfd, terminal: None, warnings, channel, alive: true, listener: None }
     }
 
     pub(super) fn until_ready(&mut self, mut hooks: Option<&mut (dyn Hooks + '_)>) -> Result<(), LaunchError> {
@@ -181,7 +183,7 @@ impl Created {
                 }
                 Message::Warning(text) => self.warnings.push(text),
                 Message::Failed(failure) => return Err(failure.into()),
-                Message::Cloned(_) | Message::Go => return Err(LaunchError::Lost(" (it sent nonsense)".to_owned())),
+                Message::Cloned(_) | Message::Listener(_) | Message::Go => return Err(LaunchError::Lost(" (it sent nonsense)".to_owned())),
             }
         }
     }
@@ -221,6 +223,7 @@ impl Created {
             match channel::receive(self.channel.as_fd()) {
                 Ok(None) => return self.into_running(mounts),
                 Ok(Some(Message::Warning(text))) => self.warnings.push(text),
+                Ok(Some(Message::Listener(number))) => notify::pass(self.channel.as_fd(), self.pidfd.as_fd(), self.pid, number, self.listener.as_ref())?,
                 Ok(Some(Message::Failed(failure))) => return Err(failure.into()),
                 Ok(Some(_)) => return Err(LaunchError::Lost(" (it sent nonsense)".to_owned())),
                 Err(errno) => return Err(Failure::step("hear from the container's first process", errno).into()),
@@ -254,12 +257,16 @@ impl Drop for Created {
     }
 }
 
-/// Opens the gate of a process that waits at a [`super::Gate::Listener`] behind `connection`, and waits for its execve.
-pub fn open_gate(connection: BorrowedFd<'_>) -> Result<(), LaunchError> {
+/// Opens the gate of the process `pid` that waits at a [`super::Gate::Listener`] behind `connection`, and waits for its execve.
+/// `listener` is who hears of system calls that its filter asks about.
+pub fn open_gate(connection: BorrowedFd<'_>, pid: i32, pidfd: BorrowedFd<'_>, listener: Option<&Listener>) -> Result<(), LaunchError> {
     channel::send(connection, &Message::Go).attempting(|| "open the container's gate".to_owned())?;
-    match channel::receive(connection).attempting(|| "hear from the container's first process".to_owned())? {
-        None => Ok(()),
-        Some(Message::Failed(failure)) => Err(failure.into()),
-        Some(_) => Err(LaunchError::Lost(" (it sent nonsense)".to_owned())),
+    loop {
+        match channel::receive(connection).attempting(|| "hear from the container's first process".to_owned())? {
+            None => return Ok(()),
+            Some(Message::Listener(number)) => notify::pass(connection, pidfd, pid, number, listener)?,
+            Some(Message::Failed(failure)) => return Err(failure.into()),
+            Some(_) => return Err(LaunchError::Lost(" (it sent nonsense)".to_owned())),
+        }
     }
 }

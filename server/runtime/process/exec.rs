@@ -37,6 +37,7 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<Running, LaunchError> {
     };
     drop(restore);
     drop(theirs);
+    created.listener = launch.seccomp.and_then(|filter| filter.listener().cloned());
     created.until_ready(None)?;
     let mut running = created.start()?;
     // The container keeps its own mounts.

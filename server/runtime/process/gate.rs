@@ -49,7 +49,7 @@ pub(crate) fn finish(rights: &Rights<'_>, fds: Descriptors<'_>, before_exec: imp
     };
     let channel = wait_at_gate(channel, listener);
     match before_exec() {
-        Ok(()) => give_up(&channel, rights.execute(&path)),
+        Ok(()) => give_up(&channel, rights.execute(&path, channel.as_fd())),
         Err(sentence) => give_up(&channel, Failure::hook(sentence)),
     }
 }

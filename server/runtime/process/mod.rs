@@ -11,6 +11,7 @@ mod error;
 mod exec;
 mod gate;
 mod namespaces;
+mod notify;
 mod numbers;
 mod plan;
 mod program;
@@ -23,10 +24,11 @@ mod stub;
 mod tests;
 mod wait;
 
+pub use crate::seccomp::SeccompProgram;
 pub use create::{create, open_gate};
 pub use error::LaunchError;
 pub use exec::exec;
-pub use stub::{Cgroup, JoinPlan, SeccompProgram};
+pub use stub::{Cgroup, JoinPlan};
 pub use wait::{Exit, try_exit, wait_exit};
 
 use crate::overlay::OverlayPlan;
@@ -120,6 +122,8 @@ pub struct Created {
     pub warnings: Vec<String>,
     channel: OwnedFd,
     alive: bool,
+    /// Who hears of system calls that the filter asks about.
+    listener: Option<crate::seccomp::Listener>,
 }
 
 /// A process that executes the user's program.

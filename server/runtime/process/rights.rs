@@ -1,7 +1,7 @@
 //! What a process may do: limits, priority, labels, user, capabilities, filter. In: the spec's process. Out: this process has them, in the order the kernel needs.
 
 use super::program::Program;
-use super::{SeccompProgram, UserWish};
+use super::{SeccompProgram, UserWish, notify};
 use crate::capabilities::Sets;
 use crate::failure::{Attempt, Failure};
 use crate::procfs::Proc;
@@ -170,8 +170,12 @@ impl<'a> Rights<'a> {
     }
 
     /// Drops the last rights and executes. The order keeps the filter from having to allow our own calls.
-    pub(crate) fn execute(&self, path: &CString) -> Failure {
-        let load = || self.seccomp.map_or(Ok(()), |filter| filter.load().attempting(|| "load the seccomp filter".to_owned()));
+    pub(crate) fn execute(&self, path: &CString, channel: BorrowedFd<'_>) -> Failure {
+        let load = || {
+            let Some(filter) = self.seccomp else { return Ok(()) };
+            let listener = filter.load().attempting(|| "load the seccomp filter".to_owned())?;
+            listener.map_or(Ok(()), |listener| notify::tell(channel, &listener))
+        };
         let result = if self.no_new_privileges { self.capabilities.settle().and_then(|()| load()) } else { load().and_then(|()| self.capabilities.settle()) };
         match result {
             Ok(()) => self.program.execute(path),

@@ -38,7 +38,7 @@ pub struct FrameDecoder {
 
 impl FrameDecoder {
     /// Calls `each` with the stream and bytes of every piece in `bytes`.
-    pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Stream, &[u8])) -> Result<(), FrameError> {
+    pub fn feed<'a>(&mut self, mut bytes: &'a [u8], mut each: impl FnMut(Stream, &'a [u8])) -> Result<(), FrameError> {
         while !bytes.is_empty() {
             if let Some((stream, left)) = self.frame {
                 let (piece, rest) = bytes.split_at(left.min(bytes.len()));

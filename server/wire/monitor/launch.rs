@@ -46,6 +46,18 @@ pub struct Launch {
     pub init: bool,
     #[serde(default)]
     pub auto_remove: bool,
+    /// The spec's system call filter, compiled for this machine: it takes as long to compile as the rest of a start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+}
+
+/// A classic BPF program for seccomp(2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Instructions: code, two jumps and the operand, from the highest bits on.
+    pub program: Vec<u64>,
+    /// `SECCOMP_FILTER_FLAG_*`.
+    pub flags: u32,
 }
 
 impl Launch {
