@@ -39,21 +39,19 @@ mod volumes;
 
 pub use config::EngineConfig;
 pub use containers::{
-    CommitWish, ContainerDetail, ContainerSummary, Created, Isolation, IsolationFact, ListFilter, ProcessTable, PublishedPort, RemoveOptions, WaitCondition,
-    Waiter,
+    ContainerDetail, ContainerSummary, Created, Isolation, IsolationFact, ListFilter, ProcessTable, PublishedPort, RemoveOptions, WaitCondition, Waiter,
 };
 pub use download::Download;
 pub use error::{EngineError, Result};
 pub use events::{Event, EventFilter, EventKind, Events};
 pub use exec::ExecState;
-pub use gantry_images::{Change, ChangeKind, PathStat};
 pub use host::{Finding, HostInfo, HostLoad};
 pub use images::{HistoryEntry, ImageDetail, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed};
 pub use jobs::{Job, JobKind, JobLine, JobState, JobWatch};
 pub use logs::{LogEntry, LogQuery, LogStream};
 pub use stats::{BlkioStats, CpuStats, MemoryStats, NetStats, StatsSample};
 pub use streams::{AttachOptions, Attached, Input, Output, OutputStream};
-pub use terminals::{TerminalSession, TerminalSpec};
+pub use terminals::{JoinedTerminal, TerminalSession, TerminalSpec};
 pub use upload::Upload;
 pub use users::{LoginError, NewSession, SessionInfo, UserRow};
 

@@ -3,11 +3,11 @@
 use crate::authorize::authorize;
 use crate::clock::now_ms;
 use crate::exec::ExecEntry;
-use crate::monitor::{Client, join};
+use crate::monitor::{Client, join, refused};
 use crate::{Attached, Engine, EngineError, Result, random};
 use gantry_model::{Action, Caller, ContainerId, ExecId, ExecSpec, Kind, TermSize};
 use gantry_store::terminals::{self, TerminalRow};
-use gantry_wire::monitor::{Attach, Request, Session};
+use gantry_wire::monitor::{Attach, Reply, Request, Session};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +40,17 @@ pub struct TerminalSession {
     /// Why it ended, in one sentence.
     pub ended: Option<String>,
     pub viewers: usize,
+}
+
+/// A terminal that was joined.
+pub struct JoinedTerminal {
+    pub attached: Attached,
+    /// The first byte wanted; older ones than the kept come as a gap.
+    pub from: u64,
+    /// Bytes of output there were when it was joined: what comes before is a replay.
+    pub head: u64,
+    /// Offsets count from the beginning of this: with another one they begin anew.
+    pub epoch: String,
 }
 
 /// The open terminals in memory; the table has the same.
@@ -141,8 +152,8 @@ impl Engine {
         }
     }
 
-    /// Joins from `from_offset` (bytes the client has already); `None` begins at the oldest byte kept.
-    pub async fn join_terminal(&self, caller: &Caller, id: &ExecId, from_offset: Option<u64>) -> Result<Attached> {
+    /// Joins from `from_offset` (bytes the client has already) of that `epoch`; without, or in another epoch, at the oldest byte kept.
+    pub async fn join_terminal(&self, caller: &Caller, id: &ExecId, from: Option<(u64, &str)>) -> Result<JoinedTerminal> {
         authorize(caller, Action::Exec)?;
         let (container_id, viewers) = {
             let all = self.inner.terminals.all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,11 +165,11 @@ impl Engine {
             let why = self.terminal(caller, id).await?.ended.unwrap_or_else(|| "the container stopped".to_owned());
             return Err(EngineError::said(Kind::Conflict, format!("this terminal is closed: {why}")));
         }
-        let mut attached = self.join_session(&container_id, Session::Exec(id.clone()), from_offset).await?;
+        let mut joined = self.join_session(&container_id, Session::Exec(id.clone()), from).await?;
         viewers.fetch_add(1, Ordering::Relaxed);
         // Counts the viewer down when either side is done.
         let (sender, output) = tokio::sync::mpsc::channel(1);
-        let mut from = std::mem::replace(&mut attached.output, output);
+        let mut from = std::mem::replace(&mut joined.attached.output, output);
         self.inner.handle.spawn(async move {
             loop {
                 let message = tokio::select! {
@@ -172,11 +183,11 @@ impl Engine {
             }
             viewers.fetch_sub(1, Ordering::Relaxed);
         });
-        Ok(attached)
+        Ok(joined)
     }
 
     /// Joins the terminal of a container's main process the same way; its monitor keeps the last MiB.
-    pub async fn join_main_terminal(&self, caller: &Caller, container: &str, from_offset: Option<u64>) -> Result<Attached> {
+    pub async fn join_main_terminal(&self, caller: &Caller, container: &str, from: Option<(u64, &str)>) -> Result<JoinedTerminal> {
         authorize(caller, Action::Exec)?;
         let container = self.resolve(container)?;
         if !container.lock().spec.tty {
@@ -184,18 +195,28 @@ impl Engine {
             return Err(EngineError::hinted(Kind::Conflict, "the container's main process has no terminal", hint));
         }
         self.needs_live(&container)?;
-        let attached = self.join_session(&container.id, Session::Main, from_offset).await?;
+        let joined = self.join_session(&container.id, Session::Main, from).await?;
         self.tell(&container, "attach", []);
-        Ok(attached)
+        Ok(joined)
     }
 
-    /// Every byte from `from_offset` on, as long as it is kept; the process waits for a client that is far behind.
-    async fn join_session(&self, container: &ContainerId, session: Session, from_offset: Option<u64>) -> Result<Attached> {
+    /// Every byte from there on, as long as it is kept; the process waits for a client that is far behind.
+    async fn join_session(&self, container: &ContainerId, session: Session, from: Option<(u64, &str)>) -> Result<JoinedTerminal> {
         let mut client = Client::connect(&self.socket(container)).await?;
-        let from_offset = Some(from_offset.unwrap_or(0));
-        let attach = Attach { session, from_offset, stdin: true, stdout: true, stderr: true, lossless: true, acks: true };
+        let (head, epoch) = match &session {
+            Session::Exec(id) => match client.request(Request::ExecState { id: id.clone() }).await? {
+                Reply::Exec(status) => (status.head, id.short().to_owned()),
+                other => return Err(refused(&other)),
+            },
+            Session::Main => match client.request(Request::State).await? {
+                Reply::Status(status) => (status.head, format!("{}-{}", container.short(), status.monitor_pid)),
+                other => return Err(refused(&other)),
+            },
+        };
+        let from = from.filter(|(offset, of)| *of == epoch && *offset <= head).map_or(0, |(offset, _)| offset);
+        let attach = Attach { session, from_offset: Some(from), stdin: true, stdout: true, stderr: true, lossless: true, acks: true };
         client.request(Request::Attach(attach)).await?;
-        Ok(join(&self.inner.handle, client, true, |_| {}))
+        Ok(JoinedTerminal { attached: join(&self.inner.handle, client, true, |_| {}), from, head, epoch })
     }
 
     /// Hangs up: SIGHUP to the session, then SIGKILL. Nothing is typed into it.

@@ -6,7 +6,7 @@ use crate::monitor::Monitor;
 use crate::poll::{Ready, Timer, Token, WRITE};
 use crate::session::{CHUNK, MAIN, MOST_INPUT, MOST_INPUT_STUCK};
 use gantry_model::{ExecId, Kind, State, TermSize};
-use gantry_wire::monitor::{Attach, EventKind, Frame, Hello, Reply, Request, Session as Which};
+use gantry_wire::monitor::{Attach, EventKind, Frame, Hello, Reply, Request, Session as Which, Status};
 use std::time::Duration;
 
 impl Monitor {
@@ -166,7 +166,7 @@ impl Monitor {
 
     fn request(&mut self, key: u32, request: Request) -> Result<()> {
         let reply = match request {
-            Request::State => Reply::Status(self.status.clone()),
+            Request::State => Reply::Status(Status { head: self.sessions[0].head, ..self.status.clone() }),
             Request::Start => Reply::Started { pid: self.start()? },
             Request::Signal { signal, all } => self.signal(signal, all).map(|()| Reply::Done)?,
             Request::Stop { signal, grace_ms } => {

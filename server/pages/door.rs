@@ -1,7 +1,7 @@
 //! Opens the address of the pages.
 
 use crate::origin::Origins;
-use crate::{gate, headers, routes};
+use crate::{gate, headers, routes, terminal};
 use actix_web::dev::Server;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
@@ -31,10 +31,12 @@ pub fn listen(engine: Engine, doors: Doors) -> io::Result<(Server, SocketAddr)> 
     let address = listener.local_addr()?;
     let origins = Data::new(Origins::new(&doors.trusted_origins, address.port()).map_err(|text| io::Error::new(io::ErrorKind::InvalidInput, text))?);
     let engine = Data::new(engine);
+    let terminals = Data::new(terminal::Hub::default());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(engine.clone())
             .app_data(origins.clone())
+            .app_data(terminals.clone())
             .configure(routes::configure)
             .wrap(from_fn(gate::gate))
             .wrap(Compress::default())

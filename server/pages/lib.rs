@@ -19,7 +19,9 @@ mod route;
 mod routes;
 mod session;
 mod setup;
+mod terminal;
 mod urls;
 mod visit;
+mod words;
 
 pub use door::{Doors, listen};

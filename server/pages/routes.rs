@@ -2,8 +2,8 @@
 //! The first path that fits is taken, so fixed words stand before `{names}`.
 
 use crate::gate;
-use crate::route::{Entry, PUBLIC, VIEWER, form, page};
-use crate::{assets, dashboard, login, setup};
+use crate::route::{Entry, OPERATOR, PUBLIC, VIEWER, form, page, socket};
+use crate::{assets, dashboard, login, setup, terminal};
 use actix_web::Resource;
 use actix_web::web::{self, ServiceConfig};
 
@@ -19,6 +19,15 @@ pub fn table() -> Vec<Entry> {
         form("/logout", VIEWER, login::log_out),
     ];
     all.extend([page("/", VIEWER, dashboard::show)]);
+    all.extend([
+        page("/containers/{name}/terminal", OPERATOR, terminal::list),
+        form("/containers/{name}/terminal", OPERATOR, terminal::open),
+        page("/containers/{name}/attach", OPERATOR, terminal::attach),
+        socket("/containers/{name}/attach/ws", OPERATOR, terminal::join_main),
+        page("/terminals/{id}", OPERATOR, terminal::show),
+        form("/terminals/{id}/close", OPERATOR, terminal::close),
+        socket("/terminals/{id}/ws", OPERATOR, terminal::join_shell),
+    ]);
     all
 }
 

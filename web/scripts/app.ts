@@ -1,4 +1,18 @@
 /** The one script of every page. What only some pages need is loaded when its element is there. */
+import { bindChosen } from "./chosen";
+import { bindConfirm } from "./confirm";
+import { bindCopy } from "./copy";
+import { live } from "./live";
 import { relativeTimes } from "./times";
+import { tellWindowSize } from "./window-size";
 
 relativeTimes();
+bindChosen();
+bindConfirm();
+bindCopy();
+tellWindowSize();
+const path = document.body.dataset["live"];
+if (path) live(path);
+
+const terminal = document.querySelector<HTMLElement>("[data-terminal]");
+if (terminal) void import("./terminal/terminal").then(({ bind }) => bind(terminal));

@@ -1,24 +1,29 @@
-/** Keeps `<time datetime=… data-relative>` true while the page is open; the server wrote the first text and the exact time as its title. */
-const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
-  ["day", 86_400],
-  ["hour", 3_600],
-  ["minute", 60],
+/** Keeps `<time datetime=…>` true while the page is open: the server wrote how long ago it is, and this counts on. */
+
+const UNITS: [string, number][] = [
+  ["d", 86_400],
+  ["h", 3_600],
+  ["min", 60],
+  ["s", 1],
 ];
 
-const words = new Intl.RelativeTimeFormat("en", { numeric: "always" });
-
-/** `2 minutes ago`, `in 3 hours`; below a minute `just now`. */
-export function relative(seconds: number): string {
-  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 0];
-  return size === 0 ? "just now" : words.format(Math.trunc(-seconds / size), unit);
+/** The longest unit that is reached, as server/pages/format.rs has it: `8 s`, `5 min`, `2 h`, `3 d`. */
+export function span(seconds: number): string {
+  const whole = Math.max(0, Math.trunc(seconds));
+  const [unit, size] = UNITS.find(([, size]) => whole >= size) ?? ["s", 1];
+  return `${Math.trunc(whole / size)} ${unit}`;
 }
 
+const SPAN = /^\d+ (s|min|h|d)$/;
+
 export function relativeTimes(): void {
-  const refresh = () => {
-    for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-relative]")) {
-      const text = relative((Date.now() - Date.parse(time.dateTime)) / 1000);
-      if (time.textContent !== text) time.textContent = text;
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const time of document.querySelectorAll("time")) {
+      const old = time.textContent ?? "";
+      if (!SPAN.test(old)) continue;
+      const text = span((Date.now() - Date.parse(time.dateTime)) / 1000);
+      if (text !== old) time.textContent = text;
     }
-  };
-  setInterval(refresh, 15_000);
+  }, 1_000);
 }

@@ -3,11 +3,9 @@
 mod bundle;
 mod create;
 mod end;
-mod files;
 mod list;
 mod start;
 mod types;
 mod wait;
 
-pub use files::CommitWish;
 pub use types::*;

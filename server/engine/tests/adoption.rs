@@ -24,7 +24,7 @@ fn containers_and_terminals_outlive_a_server_that_was_killed() {
             assert_eq!((detail.summary.id.as_str(), detail.summary.state), (id.as_str(), State::Running));
         }
         let id = terminal.parse().expect("an id");
-        let mut attached = engine.join_terminal(&root(), &id, Some(0)).await.expect("it goes on");
+        let mut attached = engine.join_terminal(&root(), &id, None).await.expect("it goes on").attached;
         assert!(attached.input.send(bytes::Bytes::from_static(b"hello\n")).await);
         let mut seen = String::new();
         while !seen.contains("got hello") {

@@ -1,7 +1,6 @@
 //! The engine with real containers: each test has folders, cgroups and names of its own.
 
 mod adoption;
-mod files;
 mod images;
 mod lifecycle;
 mod security;

@@ -146,6 +146,8 @@ pub struct Status {
     pub restarts: u32,
     /// Unix nanoseconds.
     pub started_at_ns: Option<i64>,
+    /// Bytes of output that the main process's session has given so far, over all its runs; known to [`Request::State`] only.
+    pub head: u64,
     pub oom_killed: bool,
     /// How the last run ended.
     pub exit: Option<Exit>,
@@ -164,6 +166,7 @@ impl Default for Status {
             run: 0,
             restarts: 0,
             started_at_ns: None,
+            head: 0,
             oom_killed: false,
             exit: None,
             ports: Vec::new(),
