@@ -1,10 +1,11 @@
 //! The synchronous side of the engine: cgroups, devices and folders. Called where blocking is allowed.
 
 use crate::filters::{Filters, Ready};
-use crate::shim::cgroup::{Cgroup, CgroupPath, Hierarchy, Stats};
 use crate::{EngineConfig, EngineError, Result};
 use gantry_model::{ContainerId, ContainerSpec, Kind, Limits, Security};
+use gantry_plan::limits::{self, Controller, HostLimits};
 use gantry_plan::spec::HostDevice;
+use gantry_runtime::cgroup::{Cgroup, CgroupError, CgroupPath, Layout, Stats, Version};
 use oci_spec::runtime::LinuxResources;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -14,35 +15,33 @@ use std::sync::Arc;
 pub(crate) struct Hand {
     data_dir: PathBuf,
     run_dir: PathBuf,
-    hierarchy: Hierarchy,
+    layout: Layout,
+    cgroup_parent: String,
     filters: Filters,
 }
 
-fn cgroup_error(what: &str) -> impl FnOnce(crate::shim::cgroup::CgroupError) -> EngineError + '_ {
+fn cgroup_error(what: &str) -> impl FnOnce(CgroupError) -> EngineError + '_ {
     move |error| EngineError::caused(error.kind(), what.to_owned(), error)
 }
 
 impl Hand {
     pub(crate) fn new(config: &EngineConfig) -> Result<Self> {
-        let hierarchy = Hierarchy::detect().map_err(cgroup_error("look at this host's cgroups"))?;
-        Ok(Self { data_dir: config.data_dir.clone(), run_dir: config.run_dir.clone(), hierarchy, filters: Filters::new() })
+        let layout = Layout::detect().map_err(cgroup_error("look at this host's cgroups"))?;
+        let cgroup_parent = config.cgroup_parent.clone();
+        Ok(Self { data_dir: config.data_dir.clone(), run_dir: config.run_dir.clone(), layout, cgroup_parent, filters: Filters::new() })
     }
 
     pub(crate) fn is_cgroup_v2(&self) -> bool {
-        self.hierarchy.version() == crate::shim::cgroup::Version::V2
+        self.layout.version() == Version::V2
     }
 
     pub(crate) fn cgroup_name(&self) -> &'static str {
-        match self.hierarchy.version() {
-            crate::shim::cgroup::Version::V1 => "v1",
-            crate::shim::cgroup::Version::Hybrid => "hybrid",
-            crate::shim::cgroup::Version::V2 => "v2",
-        }
+        self.layout.version().as_str()
     }
 
     fn cgroup(&self, path: &str) -> Result<Cgroup> {
         let path: CgroupPath = path.parse().map_err(cgroup_error("understand the cgroup's path"))?;
-        Cgroup::open(&self.hierarchy, &path).map_err(cgroup_error("open the container's cgroup"))
+        Cgroup::open(&self.layout, &path).map_err(cgroup_error("open the container's cgroup"))
     }
 
     pub(crate) fn stats(&self, path: &str) -> Result<Stats> {
@@ -104,9 +103,28 @@ impl Hand {
         }
     }
 
-    pub(crate) fn resources(&self, limits: &Limits) -> Result<LinuxResources> {
+    /// Removes the cgroup above all containers if none is left in it.
+    pub(crate) fn remove_empty_parent(&self) {
+        if let Ok(path) = self.cgroup_parent.parse() {
+            Cgroup::remove_empty_parent(&self.layout, &path);
+        }
+    }
+
+    /// The limits as the kernel takes them, and what of the wish this host can't honour.
+    pub(crate) fn resources(&self, limits: &Limits) -> Result<(LinuxResources, Vec<String>)> {
         let number = |path: &str| std::fs::metadata(path).ok().filter(|meta| meta.file_type().is_block_device()).map(|meta| split(meta.rdev()));
-        crate::shim::limits::resources(limits, &number).map_err(|error| EngineError::said(error.kind(), error.to_string()))
+        let v2 = self.is_cgroup_v2();
+        let available = |v1, v2_file| self.layout.root_value(Controller::Cpuset, if v2 { v2_file } else { v1 });
+        let host = HostLimits {
+            cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+            cpuset_cpus: &available("cpuset.cpus", "cpuset.cpus.effective"),
+            cpuset_mems: &available("cpuset.mems", "cpuset.mems.effective"),
+            cgroup_v2: v2,
+            swap_limit: self.layout.counts_swap(),
+            device: &number,
+        };
+        let resources = limits::resources(limits, &host).map_err(|error| EngineError::said(error.kind(), error.to_string()))?;
+        Ok((resources, limits::warnings(limits, &host)))
     }
 
     pub(crate) fn filter(&self, security: &Security, capabilities: &[String]) -> Result<Option<Arc<Ready>>> {

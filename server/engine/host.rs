@@ -134,8 +134,8 @@ impl Engine {
         if settings::get(&db, "host_id").await?.is_none() {
             settings::set(&db, "host_id", &random::token()).await?;
         }
-        let probe = crate::shim::host::Paths { data_dir: config.data_dir.clone() };
-        let findings = tokio::task::spawn_blocking(move || crate::shim::host::probe(&probe)).await?;
+        let probe = gantry_runtime::host::Paths { data_dir: config.data_dir.clone() };
+        let findings = tokio::task::spawn_blocking(move || gantry_runtime::host::probe(&probe)).await?;
         let needs_setup = gantry_store::users::count(&db).await? == 0;
         let inner = Inner {
             facts: facts(hand.is_cgroup_v2()),
@@ -175,6 +175,8 @@ impl Engine {
     pub async fn shut_down(&self) {
         self.inner.events.close();
         self.inner.db.close().await;
+        let hand = self.inner.hand.clone();
+        let _ = tokio::task::spawn_blocking(move || hand.remove_empty_parent()).await;
     }
 
     pub async fn host_info(&self, caller: &Caller) -> Result<HostInfo> {
@@ -244,7 +246,7 @@ fn facts(cgroup_v2: bool) -> HostFacts {
         cgroup_v2,
         time_namespaces: Path::new("/proc/self/ns/time_for_children").exists(),
         cpus: configured.max(cpus),
-        bounding: crate::shim::host::bounding_capabilities(),
+        bounding: gantry_runtime::host::bounding_capabilities(),
     }
 }
 

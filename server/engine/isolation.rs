@@ -97,7 +97,7 @@ fn capability(name: &str) -> IsolationFact {
 fn bounding_of(pid: i32) -> Option<Vec<String>> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let mask = u64::from_str_radix(status.lines().find_map(|line| line.strip_prefix("CapBnd:"))?.trim(), 16).ok()?;
-    Some(crate::shim::host::capability_names(mask))
+    Some(gantry_runtime::host::capability_names(mask))
 }
 
 fn seccomp(spec: &ContainerSpec, pid: Option<i32>) -> IsolationFact {

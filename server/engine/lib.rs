@@ -27,7 +27,6 @@ mod random;
 mod registry;
 mod revive;
 mod shells;
-mod shim;
 mod stats;
 mod status;
 mod streams;

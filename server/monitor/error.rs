@@ -17,6 +17,8 @@ pub enum MonitorError {
     Spec { path: PathBuf, source: serde_json::Error },
     #[error("{0}")]
     Start(#[from] gantry_runtime::process::LaunchError),
+    #[error(transparent)]
+    Cgroup(#[from] gantry_runtime::cgroup::CgroupError),
     #[error("{what}: {source}")]
     System { what: &'static str, source: io::Error },
     /// A request that does not fit the state or is malformed.
@@ -28,6 +30,7 @@ impl MonitorError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Start(error) => error.kind(),
+            Self::Cgroup(error) => error.kind(),
             Self::Refused { kind, .. } => *kind,
             Self::Description(error) => error.kind(),
             Self::Spec { .. } => Kind::Invalid,

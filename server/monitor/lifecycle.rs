@@ -119,14 +119,14 @@ impl Monitor {
     }
 
     /// The program runs: from here on it is this monitor's.
-    fn adopt_run(&mut self, running: process::Running, pipes: Pipes, ground: Ground) -> Result<()> {
+    fn adopt_run(&mut self, running: process::Running, pipes: Pipes, mut ground: Ground) -> Result<()> {
         let (pid, tty, now) = (running.pid, self.launch.tty, now_ns());
         self.poll.add(&running.pidfd, Token::Process(MAIN), READ).attempting("watch the process")?;
         let Some(session) = self.sessions.iter_mut().find(|session| session.key == MAIN) else { return Ok(()) };
         session.tty = tty;
         pipes.give(session);
         (session.pid, session.pidfd, session.exit_code, session.ended, session.started_at_ns) = (pid, Some(running.pidfd), None, None, now);
-        self.watch_memory(&ground);
+        self.watch_memory(&mut ground);
         self.status.ports.clone_from(&ground.ports);
         self.run = Some(Run { pid, ground, mounts: running.mounts, exit: None });
         self.status.state = State::Running;
@@ -194,7 +194,8 @@ impl Monitor {
         self.timers.cancel(Timer::Kill);
         let Some(run) = &mut self.run else { return };
         run.exit = Some(exit);
-        run.ground.kill_all();
+        let killed = run.ground.kill_all();
+        self.complain(killed);
         self.read_rest(MAIN);
         if self.sessions[0].is_drained() || Self::is_held_back(&self.sessions[0]) {
             self.conclude();
@@ -246,8 +247,16 @@ impl Monitor {
         self.end_execs();
         // What takes its time comes after everybody knows.
         drop(run.mounts);
-        run.ground.remove();
+        let removed = run.ground.remove();
+        self.complain(removed);
         self.next(wait);
+    }
+
+    /// What goes wrong after the end is told and changes nothing.
+    fn complain(&mut self, result: Result<()>) {
+        if let Err(error) = result {
+            self.tell(EventKind::Error { message: error.to_string() });
+        }
     }
 
     /// Writes and tells an exit. Returns the wait before the next start.

@@ -2,8 +2,10 @@
 //! In: an OCI spec and open files. Out: processes. The only crate with `unsafe`.
 
 pub mod capabilities;
+pub mod cgroup;
 mod failure;
 pub mod fork;
+pub mod host;
 mod idmap;
 pub mod inside;
 mod mounts;

@@ -25,6 +25,12 @@ pub(crate) fn alone(body: impl FnOnce()) {
     assert!(text.contains("1 passed"), "{name} did not run: {text}");
 }
 
+/// A cgroup's path that no other test has.
+pub(crate) fn cgroup_name() -> String {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    format!("/gantry-test-{}-{}", std::process::id(), NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+}
+
 /// A bundle in a scratch folder.
 pub(crate) struct Bundle {
     pub(crate) folder: tempfile::TempDir,

@@ -50,7 +50,7 @@ impl Engine {
             JoinedNamespaces::default(),
             self.filter(spec)?.as_deref(),
         )?;
-        Ok(Vec::new())
+        Ok(self.inner.hand.resources(&spec.limits)?.1)
     }
 
     /// Writes the container's bundle anew: folders, files under /etc, spec, launch description.
@@ -143,7 +143,7 @@ impl Engine {
             hostname: if spec.hostname.is_empty() { wish.id.short().to_owned() } else { spec.hostname.clone() },
             mounts: self.resolved_mounts(wish),
             devices: self.inner.hand.devices(spec)?,
-            resources: self.inner.hand.resources(&spec.limits)?,
+            resources: self.inner.hand.resources(&spec.limits)?.0,
             seccomp: filter.map(|filter| filter.oci.clone()),
             joined,
             id_map: None,

@@ -111,7 +111,9 @@ struct List {
 impl List {
     fn of(rules: &[DeviceRule]) -> Self {
         let mut list = Self { allow: true, exceptions: Vec::new() };
-        rules.iter().for_each(|rule| list.add(rule));
+        for rule in rules {
+            list.add(rule);
+        }
         list
     }
 

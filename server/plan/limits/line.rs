@@ -1,9 +1,11 @@
 //! One value for one file of one controller.
 
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// A kind of limit. On one host each lives in one hierarchy; v1 and v2 name some of them and their files differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Controller {
     Cpu,
     /// Counts processor time on v1; part of `cpu` on v2.

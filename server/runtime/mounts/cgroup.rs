@@ -1,6 +1,7 @@
 //! The container's view of its cgroups. In: where this host mounts them. Out: a cgroup2 mount, or a tmpfs with one folder per v1 hierarchy.
 
 use super::{PlannedMount, attach, clone_tree};
+use crate::cgroup::{Hierarchy, mounted};
 use crate::failure::{Attempt, Failure};
 use crate::sys::{self, MountAttr};
 use crate::tree::ensure_link;
@@ -16,64 +17,16 @@ pub(crate) struct View {
     hierarchies: Vec<Hierarchy>,
 }
 
-/// One mounted hierarchy.
-#[derive(Debug, PartialEq, Eq)]
-struct Hierarchy {
-    /// The name of its folder, for example `cpu,cpuacct`.
-    folder: String,
-    mountpoint: String,
-    /// What the mount shows as its root.
-    root: String,
-    v2: bool,
-    /// Controllers, or `name=…`.
-    options: Vec<String>,
-    /// This process's cgroup in it.
-    path: String,
-}
-
 impl View {
     /// Reads this process's mounts and cgroups.
     pub(crate) fn read(own_namespace: bool) -> Result<Self, Failure> {
-        let read = |path: &str| std::fs::read_to_string(path).attempting(|| format!("read {path}"));
-        Ok(Self { own_namespace, hierarchies: hierarchies(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?) })
+        let hierarchies = mounted().map_err(|error| Failure::refused(error.to_string()))?;
+        Ok(Self { own_namespace, hierarchies })
     }
 
     fn only_v2(&self) -> bool {
         self.hierarchies.iter().all(|hierarchy| hierarchy.v2)
     }
-}
-
-fn hierarchies(mountinfo: &str, cgroup: &str) -> Vec<Hierarchy> {
-    let mut found: Vec<Hierarchy> = Vec::new();
-    for line in mountinfo.lines() {
-        let Some((place, system)) = line.split_once(" - ") else { continue };
-        let mut place = place.split(' ').skip(3);
-        let mut system = system.split(' ');
-        let (Some(root), Some(mountpoint), Some(kind)) = (place.next(), place.next(), system.next()) else { continue };
-        let v2 = kind == "cgroup2";
-        if !v2 && kind != "cgroup" {
-            continue;
-        }
-        let own = system.nth(1).unwrap_or_default().split(',').filter(|option| !NO_CONTROLLER.iter().any(|known| option.starts_with(known)));
-        let options: Vec<String> = own.map(str::to_owned).collect();
-        let folder = mountpoint.rsplit('/').next().unwrap_or_default().to_owned();
-        let path = cgroup.lines().find_map(|line| own_path(line, v2, &options)).unwrap_or("/").to_owned();
-        if !found.iter().any(|known| known.folder == folder) {
-            found.push(Hierarchy { folder, mountpoint: mountpoint.to_owned(), root: root.to_owned(), v2, options, path });
-        }
-    }
-    found
-}
-
-/// Options of a v1 mount that name no controller.
-const NO_CONTROLLER: [&str; 8] = ["rw", "ro", "xattr", "clone_children", "noprefix", "release_agent=", "cpuset_v2_mode", "nsdelegate"];
-
-fn own_path<'a>(line: &'a str, v2: bool, options: &[String]) -> Option<&'a str> {
-    let mut fields = line.splitn(3, ':').skip(1);
-    let (controllers, path) = (fields.next()?, fields.next()?);
-    let same =
-        if v2 { controllers.is_empty() } else { !controllers.is_empty() && controllers.split(',').all(|name| options.iter().any(|option| option == name)) };
-    same.then_some(path)
 }
 
 /// Mounts the view at `place`.
@@ -110,9 +63,7 @@ fn hierarchy_mount(hierarchy: &Hierarchy, own_namespace: bool, attr: u64) -> Res
     if own_namespace {
         return new_hierarchy(if hierarchy.v2 { "cgroup2" } else { "cgroup" }, if hierarchy.v2 { &[] } else { &hierarchy.options }, attr);
     }
-    let below = hierarchy.path.strip_prefix(hierarchy.root.trim_end_matches('/')).unwrap_or(&hierarchy.path);
-    let path = format!("{}{below}", hierarchy.mountpoint);
-    let fd = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let fd = openat(CWD, hierarchy.own(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let tree = clone_tree(fd.as_fd(), false)?;
     sys::mount_setattr(tree.as_fd(), MountAttr { set: attr, clear: 0, propagation: 0 }, false, None)?;
     Ok(tree)
@@ -140,20 +91,4 @@ fn new_tmpfs(attr: u64) -> Result<OwnedFd, rustix::io::Errno> {
     fsconfig_set_string(&context, "mode", "755")?;
     fsconfig_create(&context)?;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::from_bits_retain(attr as u32))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hierarchies_are_read_with_the_own_path_in_each() {
-        let mountinfo = "30 1 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
-            31 30 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup rw\n\
-            32 30 0:28 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
-            33 30 0:29 /up /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n";
-        let found = hierarchies(mountinfo, "3:name=systemd:/up/a\n2:cpu,cpuacct:/b\n0::/c\n");
-        let short: Vec<_> = found.iter().map(|one| (one.folder.as_str(), one.path.as_str(), one.options.join("+"))).collect();
-        assert_eq!(short, [("unified", "/c", String::new()), ("cpu,cpuacct", "/b", "cpu+cpuacct".into()), ("systemd", "/up/a", "name=systemd".into())]);
-    }
 }

@@ -7,18 +7,19 @@ use super::{hooks, limits};
 use gantry_model::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::{AsFd, OwnedFd};
 
 pub(super) fn kill(global: &Global, id: &str, signal: &str, all: bool) -> Result<i32> {
     let container = Container::load(&global.root, id)?;
     let signal: Signal = signal.parse().map_err(|_| OciError::Refused(format!("unknown signal {signal:?}")))?;
     if all {
-        for pid in limits::pids(&container.saved)? {
-            // One that has ended meanwhile needs no signal.
-            if let Some(pidfd) = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) {
-                send(&pidfd, signal)?;
-            }
+        if container.saved.cgroup.is_some() {
+            limits::signal_all(&container.saved, signal.number())?;
+        } else if let Some(pidfd) = container.process() {
+            send(&pidfd, signal)?;
+        }
+        if signal == Signal::KILL && container.status() == Status::Paused {
+            limits::thaw(&container.saved)?;
         }
         return Ok(0);
     }
@@ -63,12 +64,13 @@ pub(super) fn delete(global: &Global, ids: &[String], force: bool) -> Result<i32
     Ok(0)
 }
 
-/// Kills everything of it and waits for the first process.
+/// Kills the first process and waits for it. Those in its pid namespace end with it.
 fn end(container: &Container) -> Result<()> {
-    let pidfd = container.process();
-    limits::kill_all(&container.saved)?;
-    let Some(pidfd) = pidfd else { return Ok(()) };
+    let Some(pidfd) = container.process() else { return Ok(()) };
     send(&pidfd, Signal::KILL)?;
+    if limits::is_paused(&container.saved) {
+        limits::thaw(&container.saved)?;
+    }
     loop {
         let mut fds = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
         match poll(&mut fds, Some(&Timespec { tv_sec: 10, tv_nsec: 0 })) {
@@ -81,7 +83,9 @@ fn end(container: &Container) -> Result<()> {
 
 /// What is left: its cgroup, its hooks, its folder. Processes that share the host's pid namespace may have outlived the first.
 pub(super) fn delete_stopped(container: &Container) -> Result<()> {
-    limits::kill_all(&container.saved)?;
+    if container.spec().map_or(true, |spec| limits::may_leave_processes(&spec)) {
+        limits::kill_all(&container.saved)?;
+    }
     limits::remove(&container.saved)?;
     let hooks = container.spec().ok().and_then(|spec| spec.hooks().clone());
     container.remove()?;

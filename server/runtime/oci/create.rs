@@ -79,7 +79,7 @@ pub(super) fn run(global: &Global, args: &Run) -> Result<i32> {
 /// A failed start leaves no folder and no cgroup.
 fn undone<T>(container: &Container, work: impl FnOnce() -> Result<T>) -> Result<T> {
     work().inspect_err(|_| {
-        let _ = limits::remove(&container.saved);
+        limits::undo(&container.saved);
         let _ = container.remove();
     })
 }
@@ -114,7 +114,7 @@ fn make(global: &Global, args: &Create, spec: &Spec) -> Result<Container> {
         created: jiff::Timestamp::now().to_string(),
         owner: String::new(),
         annotations: spec.annotations().clone().unwrap_or_default(),
-        cgroup: limits::path(global, &args.id, spec)?,
+        cgroup: limits::place(global, &args.id, spec)?,
         bundle,
     };
     let container = Container::make(&global.root, saved)?;
@@ -126,7 +126,7 @@ fn launch(global: &Global, args: &Create, container: &Container, spec: &Spec, st
     let (extra_fds, spec) = with_extra_fds(args.preserve_fds, spec)?;
     let mut points =
         spec.hooks().as_ref().map(|hooks| Points { hooks, container: Container { folder: container.folder.clone(), saved: container.saved.clone() } });
-    let cgroup = limits::create(global, &container.saved, &spec)?;
+    let cgroup = limits::create(&container.saved, &spec)?;
     let seccomp = limits::seccomp(container, &spec, Status::Creating)?;
     let launch = Launch {
         id: &args.id,

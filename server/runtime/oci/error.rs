@@ -1,5 +1,6 @@
 //! What goes wrong on the command line, in runc's words where callers look for them.
 
+use crate::cgroup::CgroupError;
 use crate::process::LaunchError;
 use std::io;
 
@@ -22,6 +23,8 @@ pub(super) enum OciError {
     Json { what: String, source: serde_json::Error },
     #[error("unable to start container process: {0}")]
     Launch(#[from] LaunchError),
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
 }
 
 pub(super) type Result<T> = std::result::Result<T, OciError>;

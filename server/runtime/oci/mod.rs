@@ -16,6 +16,7 @@ mod show;
 mod state;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use args::{Cli, Command};
 use clap::Parser as _;
@@ -67,8 +68,8 @@ fn run(cli: &Cli, command: &Command) -> Result<i32> {
         Command::Ps { format, id, options: _ } => show::ps(global, id, format),
         Command::Pause { id } => control::pause(global, id),
         Command::Resume { id } => control::resume(global, id),
-        Command::Update(args) => limits::update(global, args),
-        Command::Events { stats, interval, id } => limits::events(global, id, *stats, interval),
+        Command::Update(args) => update::update(global, args),
+        Command::Events { stats, interval, id } => update::events(global, id, *stats, interval),
         Command::Spec { bundle } => describe::spec(bundle.as_deref(), global.rootless == "true"),
         Command::Features => describe::features(),
     }

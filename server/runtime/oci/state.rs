@@ -1,6 +1,7 @@
 //! What is known of a container between two commands. In: the folder of `--root`. Out: its saved state and its status of now.
 
 use super::error::{During, OciError, Result};
+use crate::cgroup::Cgroup;
 use oci_spec::runtime::Spec;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
@@ -52,9 +53,9 @@ pub(super) struct Saved {
     pub(super) owner: String,
     #[serde(default)]
     pub(super) annotations: HashMap<String, String>,
-    /// Its cgroups, as the path asked for.
+    /// Its cgroup, found again from wherever the next command is called.
     #[serde(default)]
-    pub(super) cgroup: String,
+    pub(super) cgroup: Option<Cgroup>,
 }
 
 /// A container's folder.

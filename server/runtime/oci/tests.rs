@@ -19,7 +19,9 @@ struct Oci {
 
 impl Oci {
     fn new(script: &str) -> Self {
-        let bundle = Bundle::new(script);
+        let mut bundle = Bundle::new(script);
+        // Others may run a container of the same name.
+        bundle.set("/linux/cgroupsPath", json!(crate::testing::cgroup_name()));
         let root = bundle.folder.path().join("state");
         let oci = Self { bundle, root };
         oci.write();

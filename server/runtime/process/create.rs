@@ -4,7 +4,7 @@ use super::channel::{self, Message};
 use super::child::{self, Seed};
 use super::namespaces::Namespaces;
 use super::plan::Plan;
-use super::{Cgroup, Created, Hooks, JoinPlan, Launch, LaunchError, Running, notify, wait};
+use super::{Created, Hooks, Launch, LaunchError, Running, notify, wait};
 use crate::failure::{Attempt, Failure};
 use crate::seccomp::Listener;
 use crate::sys::{self, Cloned};
@@ -28,11 +28,6 @@ pub fn create(mut launch: Launch<'_>) -> Result<Created, LaunchError> {
     Ok(created)
 }
 
-/// What the child needs to be in its cgroup from the first instruction on.
-pub(super) fn join_plan(cgroup: Option<&Cgroup>) -> Result<Option<JoinPlan>, LaunchError> {
-    cgroup.map(|cgroup| cgroup.join().map_err(|error| LaunchError::Cgroup(error.to_string()))).transpose()
-}
-
 /// A process by both its names.
 struct Process {
     pid: i32,
@@ -40,7 +35,8 @@ struct Process {
 }
 
 fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &OwnedFd, hooks: Option<&mut (dyn Hooks + '_)>) -> Result<Process, LaunchError> {
-    let joined = join_plan(launch.cgroup)?;
+    // In its cgroup from the first instruction on.
+    let joined = launch.cgroup.map(|cgroup| cgroup.join()).transpose().map_err(|error| LaunchError::Cgroup(error.to_string()))?;
     let cgroup = joined.as_ref();
     let into = cgroup.and_then(|cgroup| cgroup.into.as_ref()).map(AsFd::as_fd);
     let first = move || {

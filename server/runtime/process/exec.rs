@@ -1,7 +1,7 @@
 //! One more process in a container. In: the container's first process and the wish. Out: the program runs in all its namespaces.
 
 use super::channel;
-use super::create::{become_root, join_plan};
+use super::create::become_root;
 use super::namespaces::Restore;
 use super::rights::Rights;
 use super::{Created, ExecLaunch, Gate, JoinPlan, LaunchError, Running, child, gate, numbers, stdio};
@@ -23,7 +23,7 @@ pub fn exec(launch: ExecLaunch<'_>) -> Result<Running, LaunchError> {
     let target = Target::open(launch.target_pid)?;
     let rights = Rights::new(launch.process, launch.user, target.root.as_fd(), launch.seccomp)?;
     let (ours, theirs) = channel::pair().attempting(|| "make a channel to the child".to_owned())?;
-    let joined = join_plan(launch.cgroup)?;
+    let joined = launch.cgroup.map(|cgroup| cgroup.join_beside(launch.target_pid)).transpose().map_err(|error| LaunchError::Cgroup(error.to_string()))?;
     let into = joined.as_ref().and_then(|cgroup| cgroup.into.as_ref()).map(AsFd::as_fd);
     let restore = target.before_clone()?;
     let cloned = sys::clone3(0, into).attempting(|| "clone".to_owned());

@@ -19,7 +19,6 @@ mod rights;
 #[cfg(test)]
 mod settings_tests;
 mod stdio;
-mod stub;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -28,9 +27,9 @@ pub use crate::seccomp::SeccompProgram;
 pub use create::{create, open_gate};
 pub use error::LaunchError;
 pub use exec::exec;
-pub use stub::{Cgroup, JoinPlan};
 pub use wait::{Exit, try_exit, wait_exit};
 
+use crate::cgroup::{Cgroup, JoinPlan};
 use crate::overlay::OverlayPlan;
 use crate::user::UserWish;
 use oci_spec::runtime::{Process, Spec};
