@@ -33,7 +33,10 @@ fn no_crate_imports_a_crate_beside_or_above_it() {
 /// Crates of ours by name without `gantry-`, each with what it imports of ours (tests may import more).
 fn imports() -> BTreeMap<String, BTreeSet<String>> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let output = Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path", manifest]).output().expect("run cargo metadata");
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path", manifest])
+        .output()
+        .expect("run cargo metadata");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
     let ours = |name: &serde_json::Value| name.as_str().and_then(|name| name.strip_prefix("gantry-")).map(str::to_owned);

@@ -343,7 +343,7 @@ impl Engine {
     }
 
     /// Writes an image down; its lease may go after that.
-    async fn put_image(&self, image: &LoadedImage, tags: Vec<ImageRef>, action: &str) -> Result<()> {
+    pub(crate) async fn put_image(&self, image: &LoadedImage, tags: Vec<ImageRef>, action: &str) -> Result<()> {
         let name = tags.first().map(ImageRef::familiar).unwrap_or_default();
         let row = ImageRow { id: image.id.clone(), created_at_ms: image.created_at_ms, added_at_ms: now_ms(), size_bytes: image.size_bytes, tags };
         images::put(&self.inner.db, &row).await?;

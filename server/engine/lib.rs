@@ -38,12 +38,14 @@ mod volumes;
 
 pub use config::EngineConfig;
 pub use containers::{
-    ContainerDetail, ContainerSummary, Created, Isolation, IsolationFact, ListFilter, ProcessTable, PublishedPort, RemoveOptions, WaitCondition, Waiter,
+    CommitWish, ContainerDetail, ContainerSummary, Created, Isolation, IsolationFact, ListFilter, ProcessTable, PublishedPort, RemoveOptions, WaitCondition,
+    Waiter,
 };
 pub use download::Download;
 pub use error::{EngineError, Result};
 pub use events::{Event, EventFilter, EventKind, Events};
 pub use exec::ExecState;
+pub use gantry_images::{Change, ChangeKind, PathStat};
 pub use host::{Finding, HostInfo, HostLoad};
 pub use images::{HistoryEntry, ImageDetail, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed};
 pub use jobs::{Job, JobKind, JobLine, JobState, JobWatch};

@@ -16,7 +16,7 @@ pub(crate) struct Container {
     pub image_id: Digest,
     pub created_at_ms: i64,
     /// Held by a verb that changes the container's life; never together with `live` across an await.
-    pub verbs: tokio::sync::Mutex<()>,
+    pub verbs: Arc<tokio::sync::Mutex<()>>,
     /// Held while the facts are written down, so that the last write is of the newest.
     pub writing: tokio::sync::Mutex<()>,
     live: Mutex<Live>,
@@ -71,7 +71,7 @@ impl Container {
             id: row.id,
             image_id: row.image_id,
             created_at_ms: row.created_at_ms,
-            verbs: tokio::sync::Mutex::default(),
+            verbs: Arc::default(),
             writing: tokio::sync::Mutex::default(),
             live: Mutex::new(live),
         })

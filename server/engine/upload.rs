@@ -26,6 +26,11 @@ pub(crate) struct UploadReader {
 }
 
 impl UploadReader {
+    /// For what is no job: it ends when the client does.
+    pub(crate) fn plain(chunks: mpsc::Receiver<io::Result<Bytes>>, cancel: CancelFlag) -> Self {
+        Self { chunks, current: Bytes::new(), cancel, wake: Arc::default(), handle: tokio::runtime::Handle::current() }
+    }
+
     /// Made where the runtime is known.
     pub(crate) fn new(chunks: mpsc::Receiver<io::Result<Bytes>>, job: &Reporter) -> Self {
         Self { chunks, current: Bytes::new(), cancel: job.cancel_flag(), wake: job.wake(), handle: tokio::runtime::Handle::current() }

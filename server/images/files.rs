@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, r
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
 use std::io::Write;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 /// What lies at a path, its last name not followed if it is a link. Source: Docker Engine API, `X-Docker-Container-Path-Stat`.
@@ -61,19 +61,21 @@ impl Root<'_> {
         })
     }
 
-    /// Writes what lies at a path as a tar stream, its names beginning with the path's last name. A folder with all that is in it.
+    /// Writes what lies at a path as a tar stream, its names beginning with `name`, or with the path's last name. A folder with all that
+    /// is in it.
     ///
     /// # Errors
     /// `Kind::NotFound` if it is not there, and as [`pack`].
-    pub fn copy_out(self, path: &str, to: impl Write, cancel: &CancelFlag) -> Result<(), ImagesError> {
+    pub fn copy_out(self, path: &str, name: Option<&str>, to: impl Write, cancel: &CancelFlag) -> Result<(), ImagesError> {
         let place = self.place(path)?;
         let stat = place.stat(path)?;
+        let name = name.unwrap_or(&place.shown_name).as_bytes();
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let folder = rustix::fs::openat(&place.folder, &place.name, flags, Mode::empty()).map_err(|e| missing(path, e))?;
-            return pack(std::os::fd::AsFd::as_fd(&folder), place.shown_name.as_bytes(), PackForm::Tree { into_mounts: true }, to, cancel);
+            return pack(folder.as_fd(), name, PackForm::Tree { into_mounts: true }, to, cancel);
         }
-        pack_one(std::os::fd::AsFd::as_fd(&place.folder), &place.name, place.shown_name.as_bytes(), to, cancel)
+        pack_one(place.folder.as_fd(), &place.name, name, to, cancel)
     }
 
     /// Follows links in all but the last name; in that too if the path ends with `/` or `/.`.

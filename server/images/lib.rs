@@ -8,6 +8,7 @@ mod changes;
 mod commit;
 mod compress;
 mod config;
+mod diff;
 mod error;
 mod files;
 mod image;
@@ -26,6 +27,7 @@ mod verify;
 
 pub use commit::CommitOptions;
 pub use config::{HealthConfig, History, ImageConfig, ProcessConfig, RootFs};
+pub use diff::{Change, ChangeKind, changes};
 pub use error::ImagesError;
 pub use files::{PathStat, PutOptions, Root};
 pub use image::{Blob, Image, Layer, LoadedImage, RuntimeConfig, created_at_ms, runtime_config};

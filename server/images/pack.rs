@@ -18,6 +18,10 @@ use tar::{Builder, EntryType, Header};
 /// As deep as a layer may be: each folder on the way is held open.
 const DEPTH: usize = 255;
 const NAME_FIELD: usize = 100;
+/// What a runtime makes in a root to mount on. Empty, it is no change of the container's; docker keeps it in a layer of its own.
+/// Source: moby `daemon/initlayer`.
+pub(crate) const MOUNT_POINTS: [&[u8]; 10] =
+    [b"dev", b"dev/console", b"dev/mqueue", b"dev/pts", b"dev/shm", b"etc/hostname", b"etc/hosts", b"etc/resolv.conf", b"proc", b"sys"];
 const OVERLAY: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
 /// How a tree is written.
@@ -89,14 +93,7 @@ impl<'a, W: Write> Packer<'a, W> {
         if self.form == PackForm::Layer && is_opaque(folder.as_fd()) {
             self.mark(&below(prefix, b".wh..wh..opq"))?;
         }
-        let mut names = Vec::new();
-        for entry in Dir::read_from(folder).map_err(|e| ImagesError::io(format!("list {}", shown(prefix)), e))? {
-            let name = entry.map_err(|e| ImagesError::io(format!("list {}", shown(prefix)), e))?.file_name().to_owned();
-            if !matches!(name.to_bytes(), b"." | b"..") {
-                names.push(name);
-            }
-        }
-        names.sort();
+        let names = names_in(folder).map_err(|e| ImagesError::io(format!("list {}", shown(prefix)), e))?;
         for name in names {
             self.entry(folder.as_fd(), &name, &below(prefix, name.to_bytes()), depth)?;
         }
@@ -118,7 +115,10 @@ impl<'a, W: Write> Packer<'a, W> {
             let hidden = [b".wh.", name.to_bytes()].concat();
             return self.mark(&below(path.rsplitn(2, |b| *b == b'/').nth(1).unwrap_or_default(), &hidden));
         }
-        let elsewhere = depth > 0 && self.mount != 0 && stat.stx_mnt_id != self.mount && self.form != PackForm::Tree { into_mounts: true };
+        if self.form == PackForm::Layer && MOUNT_POINTS.contains(&path) && is_bare(fd.as_fd(), &stat) {
+            return Ok(());
+        }
+        let elsewhere = self.mount != 0 && stat.stx_mnt_id != self.mount && self.form != PackForm::Tree { into_mounts: true };
         match kind {
             FileType::Directory => {
                 let folder = reopen(fd.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY).map_err(|e| failed("open", e))?;
@@ -216,24 +216,46 @@ fn put(field: &mut [u8; NAME_FIELD], value: &[u8]) {
     field[..length].copy_from_slice(&value[..length]);
 }
 
-fn below(prefix: &[u8], name: &[u8]) -> Vec<u8> {
+pub(crate) fn below(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
 }
 
-fn status(fd: BorrowedFd<'_>, path: &std::ffi::CStr) -> Result<Statx, Errno> {
+pub(crate) fn status(fd: BorrowedFd<'_>, path: &std::ffi::CStr) -> Result<Statx, Errno> {
     statx(fd, path, AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
 }
 
 /// Opens what a path descriptor stands for: the very thing that was looked at, whatever its name leads to by now.
-fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(crate) fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
     rustix::fs::open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags | OFlags::CLOEXEC, Mode::empty())
 }
 
-fn is_opaque(folder: BorrowedFd<'_>) -> bool {
+pub(crate) fn is_opaque(folder: BorrowedFd<'_>) -> bool {
     ["trusted.overlay.opaque", "user.overlay.opaque"].iter().any(|name| {
         let mut value = [0_u8; 4];
         fgetxattr(folder, *name, &mut value[..]).is_ok_and(|length| length == 1 && value[0] == b'y')
     })
+}
+
+/// An empty file, or a folder with nothing in it.
+pub(crate) fn is_bare(fd: BorrowedFd<'_>, stat: &Statx) -> bool {
+    match FileType::from_raw_mode(stat.stx_mode.into()) {
+        FileType::RegularFile => stat.stx_size == 0,
+        FileType::Directory => reopen(fd, OFlags::RDONLY | OFlags::DIRECTORY).and_then(|folder| names_in(&folder)).is_ok_and(|names| names.is_empty()),
+        _ => false,
+    }
+}
+
+/// Sorted, without `.` and `..`.
+pub(crate) fn names_in(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_owned();
+        if !matches!(name.to_bytes(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Extended attributes without overlayfs's own. What can't be read is left out, as other packers do.

@@ -4,7 +4,8 @@ use crate::error::{Attempt, MonitorError, Result};
 use crate::monitor::{Folders, Inherited, Monitor};
 use gantry_model::Kind;
 use gantry_runtime::fork::{Forked, fork};
-use gantry_wire::monitor::{SpawnReply, SpawnRequest, files as names};
+use gantry_runtime::overlay::OverlayPlan;
+use gantry_wire::monitor::{Launch, SpawnReply, SpawnRequest, files as names};
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
@@ -102,6 +103,7 @@ fn answer(socket: &OwnedFd, epoll: &OwnedFd, children: &mut Vec<OwnedFd>) -> Res
     }
     match spawn(&request[..len]) {
         Ok(Spawned::Here(inherited)) => return Ok(Answer::Monitor(inherited)),
+        Ok(Spawned::Mounted(root)) => send(socket, &SpawnReply::Mounted, Some(root.as_fd()))?,
         Ok(Spawned::There { pid, pidfd }) => {
             send(socket, &SpawnReply::Spawned { pid }, Some(pidfd.as_fd()))?;
             let number = pidfd.as_raw_fd() as u64;
@@ -116,15 +118,28 @@ fn answer(socket: &OwnedFd, epoll: &OwnedFd, children: &mut Vec<OwnedFd>) -> Res
 enum Spawned {
     Here(Inherited),
     There { pid: i32, pidfd: OwnedFd },
+    Mounted(OwnedFd),
 }
 
 fn spawn(request: &[u8]) -> Result<Spawned> {
     let request: SpawnRequest = serde_json::from_slice(request).map_err(|error| MonitorError::refused(Kind::Invalid, format!("read a request: {error}")))?;
-    let inherited = inherit(Folders { data: request.launch_dir, run: request.run_dir })?;
+    let (data, run) = match request {
+        SpawnRequest::Monitor { launch_dir, run_dir } => (launch_dir, run_dir),
+        SpawnRequest::Root { launch_dir } => return root(&launch_dir).map(Spawned::Mounted),
+    };
+    let inherited = inherit(Folders { data, run })?;
     Ok(match fork().attempting("fork a monitor")? {
         Forked::Child => Spawned::Here(inherited),
         Forked::Parent { pid, pidfd } => Spawned::There { pid, pidfd },
     })
+}
+
+/// Done here because a kernel before 6.8 needs a clone for it, and the server has too many threads to clone.
+fn root(data: &Path) -> Result<OwnedFd> {
+    let launch = Launch::parse(&crate::files::read(&data.join(names::LAUNCH))?)?;
+    let Some(overlay) = launch.overlay else { return Err(MonitorError::refused(Kind::Unsupported, "the container has no layers of its own")) };
+    let plan = OverlayPlan { lowers: overlay.lowers, upper: overlay.upper, work: overlay.work, volatile: false };
+    Ok(plan.mount()?)
 }
 
 fn send(socket: &OwnedFd, reply: &SpawnReply, pidfd: Option<BorrowedFd<'_>>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Contents of the files Gantry gives every container: /etc/hosts, /etc/resolv.conf, /etc/hostname.
 
+use gantry_model::Mount;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -54,6 +55,27 @@ pub fn resolv_conf(host: &str, host_network: bool, dns: &[String], search: &[Str
     Ok(text)
 }
 
+/// The mount an absolute path of the container lies in, and the path in that mount, from `/`. The innermost mount wins.
+/// Links are not followed: this is for containers that do not run.
+pub fn path_in_mount<'a>(mounts: &'a [Mount], path: &str) -> Option<(&'a Mount, String)> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let depth = |mount: &Mount| {
+        let target: Vec<&str> = mount.target.split('/').filter(|part| !part.is_empty()).collect();
+        parts.starts_with(&target).then_some(target.len())
+    };
+    let (mount, depth) = mounts.iter().filter_map(|mount| Some((mount, depth(mount)?))).max_by_key(|(_, depth)| *depth)?;
+    let end = if path.ends_with('/') || path.ends_with("/.") { "/" } else { "" };
+    let rest = parts[depth..].join("/");
+    Some((mount, if rest.is_empty() { "/".to_owned() } else { format!("/{rest}{end}") }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +99,21 @@ mod tests {
         assert_eq!(resolv_conf(host, false, &[], &[], &[]).as_deref(), Ok("nameserver 10.0.0.2\nsearch a.example\n"));
         assert_eq!(resolv_conf(host, true, &[], &[], &[]).as_deref(), Ok("nameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch a.example\n"));
         assert_eq!(resolv_conf(host, false, &["1.1.1.1".into()], &[".".into()], &[]).as_deref(), Ok("nameserver 1.1.1.1\n"));
+    }
+
+    #[test]
+    fn a_path_belongs_to_the_innermost_mount() {
+        let mount = |target: &str| Mount {
+            kind: gantry_model::MountKind::Volume { name: target.to_owned(), no_copy: false },
+            target: target.to_owned(),
+            read_only: false,
+        };
+        let mounts = [mount("/data"), mount("/data/in/"), mount("/database")];
+        let found = |path: &str| path_in_mount(&mounts, path).map(|(mount, rest)| format!("{} {rest}", mount.target));
+        assert_eq!(found("/data/x/y").as_deref(), Some("/data /x/y"));
+        assert_eq!(found("/data/./in/../in/x/").as_deref(), Some("/data/in/ /x/"));
+        assert_eq!(found("/data").as_deref(), Some("/data /"));
+        assert_eq!(found("/data/..").as_deref(), None);
+        assert_eq!(found("/dat").as_deref(), None);
     }
 }

@@ -13,9 +13,17 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+/// The root folder as process `pid` sees it, as a path descriptor.
+///
+/// # Errors
+/// If there is no such process.
+pub fn root(pid: i32) -> io::Result<OwnedFd> {
+    Ok(open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
 /// The first of these paths that is an executable file in the root of process `pid`. No link leads out of that root.
 pub fn first_executable<'a>(pid: i32, candidates: &[&'a str]) -> Option<&'a str> {
-    let root = open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let root = root(pid).ok()?;
     let tree = Tree::new(root.as_fd());
     candidates.iter().copied().find(|path| {
         let stat = tree.open(Path::new(path), OFlags::PATH).and_then(|file| fstat(&file));

@@ -89,6 +89,10 @@ impl OverlayPlan {
         }
         set_folder(&context, "upperdir", upper).attempting(|| format!("stack the changes in {}", self.upper.display()))?;
         set_folder(&context, "workdir", work).attempting(|| format!("use the work folder {}", self.work.display()))?;
+        // Whatever this kernel's defaults are: the upper folder must hold all of a change, or it could not become a layer.
+        for (key, value) in PLAIN {
+            fsconfig_set_string(&context, key, value).attempting(|| format!("set {key} of the overlay"))?;
+        }
         if self.volatile {
             fsconfig_set_flag(&context, "volatile").attempting(|| "make the overlay volatile".to_owned())?;
         }
@@ -112,6 +116,9 @@ impl OverlayPlan {
         Ok((upper, work, Some(parent)))
     }
 }
+
+/// Features of overlayfs that would leave half of a change in the layers below.
+pub(crate) const PLAIN: [(&str, &str); 2] = [("redirect_dir", "off"), ("metacopy", "off")];
 
 /// Why the new way of mounting did not work.
 enum Refusal {

@@ -3,9 +3,11 @@
 mod bundle;
 mod create;
 mod end;
+mod files;
 mod list;
 mod start;
 mod types;
 mod wait;
 
+pub use files::CommitWish;
 pub use types::*;

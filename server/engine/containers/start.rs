@@ -175,12 +175,17 @@ impl Engine {
         authorize(caller, Action::Operate)?;
         let container = self.resolve(reference)?;
         let _verb = container.verbs.lock().await;
+        self.pause(&container).await
+    }
+
+    /// Pauses; the caller holds the container's verb lock.
+    pub(crate) async fn pause(&self, container: &Arc<Container>) -> Result<()> {
         if container.state() == State::Paused {
             return Err(EngineError::said(Kind::Conflict, format!("Container {} is already paused", container.id)));
         }
-        self.needs_live(&container)?;
-        self.ask(&container, Request::Pause).await?;
-        self.take_pause(&container, State::Paused, "pause").await;
+        self.needs_live(container)?;
+        self.ask(container, Request::Pause).await?;
+        self.take_pause(container, State::Paused, "pause").await;
         Ok(())
     }
 
@@ -188,11 +193,16 @@ impl Engine {
         authorize(caller, Action::Operate)?;
         let container = self.resolve(reference)?;
         let _verb = container.verbs.lock().await;
+        self.unpause(&container).await
+    }
+
+    /// Lets it go on; the caller holds the container's verb lock.
+    pub(crate) async fn unpause(&self, container: &Arc<Container>) -> Result<()> {
         if container.state() != State::Paused {
             return Err(EngineError::said(Kind::Conflict, format!("Container {} is not paused", container.id)));
         }
-        self.ask(&container, Request::Resume).await?;
-        self.take_pause(&container, State::Running, "unpause").await;
+        self.ask(container, Request::Resume).await?;
+        self.take_pause(container, State::Running, "unpause").await;
         Ok(())
     }
 

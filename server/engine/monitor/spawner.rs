@@ -3,7 +3,10 @@
 use crate::{EngineError, Result};
 use gantry_model::Kind;
 use gantry_wire::monitor::{SpawnReply, SpawnRequest};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -26,11 +29,25 @@ impl Spawner {
         Arc::new(Self { program, running: Mutex::new(None) })
     }
 
-    /// Makes a monitor for the container with these two folders; returns its process id.
-    /// Blocks for the time of a fork. A spawner that died is replaced once.
+    /// Makes a monitor for the container with these two folders; returns its process id. Blocks for the time of a fork.
     pub(crate) fn spawn(&self, data_dir: &Path, run_dir: &Path) -> Result<i32> {
-        let request = SpawnRequest { launch_dir: data_dir.to_owned(), run_dir: run_dir.to_owned() };
-        let request = serde_json::to_vec(&request).map_err(|source| EngineError::caused(Kind::Internal, "name the container's folders", source))?;
+        match self.ask(&SpawnRequest::Monitor { launch_dir: data_dir.to_owned(), run_dir: run_dir.to_owned() })? {
+            (SpawnReply::Spawned { pid }, _) => Ok(pid),
+            (reply, _) => Err(refused("start a monitor", reply)),
+        }
+    }
+
+    /// Stacks the layers of a container that does not run and returns the root: a mount that ends with its descriptor.
+    pub(crate) fn root(&self, data_dir: &Path) -> Result<OwnedFd> {
+        match self.ask(&SpawnRequest::Root { launch_dir: data_dir.to_owned() })? {
+            (SpawnReply::Mounted, Some(root)) => Ok(root),
+            (reply, _) => Err(refused("stack the container's layers", reply)),
+        }
+    }
+
+    /// A spawner that died is replaced once.
+    fn ask(&self, request: &SpawnRequest) -> Result<(SpawnReply, Option<OwnedFd>)> {
+        let request = serde_json::to_vec(request).map_err(|source| EngineError::caused(Kind::Internal, "name the container's folders", source))?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..2 {
             let spawner = match &mut *running {
@@ -49,6 +66,13 @@ impl Spawner {
             }
         }
         Err(EngineError::said(Kind::Internal, "the spawner of monitors dies at once: look into the log"))
+    }
+}
+
+fn refused(what: &str, reply: SpawnReply) -> EngineError {
+    match reply {
+        SpawnReply::Failed { kind, message } => EngineError::said(kind, format!("{what}: {message}")),
+        other => EngineError::said(Kind::Internal, format!("{what}: the spawner answered {other:?}")),
     }
 }
 
@@ -76,17 +100,20 @@ fn start(program: &Path) -> Result<Running> {
     Ok(Running { socket: ours, child })
 }
 
-/// Sends one request and reads its answer. The outer error means that the spawner is gone.
-fn ask(socket: &OwnedFd, request: &[u8]) -> std::io::Result<Result<i32>> {
+/// Sends one request and reads its answer, with the descriptor that comes along. The outer error means that the spawner is gone.
+fn ask(socket: &OwnedFd, request: &[u8]) -> std::io::Result<Result<(SpawnReply, Option<OwnedFd>)>> {
     send(socket.as_raw_fd(), request, MsgFlags::MSG_NOSIGNAL)?;
     let mut buffer = [0u8; 4096];
-    let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-    if length == 0 {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    if received.bytes == 0 {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(match serde_json::from_slice::<SpawnReply>(&buffer[..length]) {
-        Ok(SpawnReply::Spawned { pid }) => Ok(pid),
-        Ok(SpawnReply::Failed { kind, message }) => Err(EngineError::said(kind, format!("start a monitor: {message}"))),
-        Err(source) => Err(EngineError::caused(Kind::Internal, "understand the spawner", source)),
-    })
+    let descriptor = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    let reply = serde_json::from_slice(&buffer[..received.bytes]);
+    Ok(reply.map(|reply| (reply, descriptor)).map_err(|source| EngineError::caused(Kind::Internal, "understand the spawner", source)))
 }

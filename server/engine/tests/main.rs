@@ -1,6 +1,7 @@
 //! The engine with real containers: each test has folders, cgroups and names of its own.
 
 mod adoption;
+mod files;
 mod images;
 mod lifecycle;
 mod security;

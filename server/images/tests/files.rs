@@ -41,7 +41,7 @@ impl Ground {
 
     fn get(&self, path: &str) -> Result<Vec<u8>, crate::ImagesError> {
         let mut archive = Vec::new();
-        self.with(|root| root.copy_out(path, &mut archive, &CancelFlag::default()))?;
+        self.with(|root| root.copy_out(path, None, &mut archive, &CancelFlag::default()))?;
         Ok(archive)
     }
 

@@ -48,7 +48,8 @@ fn in_own_namespace(plan: &OverlayPlan) -> Result<OwnedFd, Failure> {
     let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
     let names: Vec<String> = layers.iter().map(name).collect();
     let volatile = if plan.volatile { ",volatile" } else { "" };
-    let options = format!("lowerdir={},upperdir={},workdir={}{volatile}", names.join(":"), name(&upper), name(&work));
+    let plain = super::PLAIN.map(|(key, value)| format!("{key}={value}")).join(",");
+    let options = format!("lowerdir={},upperdir={},workdir={},{plain}{volatile}", names.join(":"), name(&upper), name(&work));
     let options = CString::new(options).map_err(|_| Failure::refused("a descriptor's name has no NUL"))?;
     // Over /proc, which every host has and this child needs no more once the names are resolved.
     mount2(c"overlay", c"/proc", c"overlay", MountFlags::empty(), Some(options.as_c_str())).attempting(what)?;
