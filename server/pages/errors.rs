@@ -2,6 +2,7 @@
 
 use crate::answer;
 use crate::frame::Frame;
+use crate::login;
 use crate::origin::Refusal;
 use crate::urls;
 use crate::visit::Guest;
@@ -116,6 +117,16 @@ struct ErrorPage {
     frame: Frame,
     message: String,
     hint: String,
+    status: u16,
+}
+
+/// The same before anybody is logged in: without the menu.
+#[derive(Template)]
+#[template(path = "error-gate.html")]
+struct GateError {
+    frame: Frame,
+    message: String,
+    hint: String,
 }
 
 /// The page of an error that a handler or actix itself returned.
@@ -145,8 +156,14 @@ pub async fn page(request: &HttpRequest, guest: Option<&Guest>, error: &PageErro
         (Some(guest), Some(engine)) => Frame::of(guest, engine, "Error").await,
         _ => Frame::bare("Error"),
     };
-    let page = ErrorPage { frame, message: error.message(), hint: error.hint() };
-    answer::html_with(status, &page).unwrap_or_else(|_| HttpResponse::build(status).body(error.message()))
+    let (message, hint) = (error.message(), error.hint());
+    let page = match (error, guest) {
+        // A form was sent after the session ended: log in here, and go on at its page.
+        (PageError::Login, Some(guest)) => login::again(frame, guest.referer.as_deref().unwrap_or("/")),
+        _ if frame.user.is_none() => answer::html_with(status, &GateError { frame, message, hint }),
+        _ => answer::html_with(status, &ErrorPage { frame, message, hint, status: status.as_u16() }),
+    };
+    page.unwrap_or_else(|_| HttpResponse::build(status).body(error.message()))
 }
 
 fn to_login(request: &HttpRequest, engine: Option<&Engine>) -> HttpResponse {

@@ -93,6 +93,31 @@ impl Frame {
         self.user.as_ref().is_some_and(|user| user.may_administer)
     }
 
+    /// The theme button goes round: as the system, light, dark.
+    pub fn other_theme(&self) -> &'static str {
+        match self.theme {
+            Theme::Auto => "light",
+            Theme::Light => "dark",
+            Theme::Dark => "auto",
+        }
+    }
+
+    pub fn other_theme_label(&self) -> &'static str {
+        match self.theme {
+            Theme::Auto => "Theme: as the system. Switch to light",
+            Theme::Light => "Theme: light. Switch to dark",
+            Theme::Dark => "Theme: dark. Switch to the system's",
+        }
+    }
+
+    pub fn theme_icon(&self) -> &'static str {
+        match self.theme {
+            Theme::Auto => "auto",
+            Theme::Light => "sun",
+            Theme::Dark => "moon",
+        }
+    }
+
     /// `page` for the entry of the menu that leads here.
     pub fn current(&self, section: &str) -> bool {
         self.section == section

@@ -27,7 +27,10 @@ pub async fn gate(request: ServiceRequest, next: Next<impl MessageBody + 'static
     let mut response = next.call(request).await?;
     if let Some(error) = response.response().error() {
         let answer = errors::page_of(response.request(), &guest, error, response.status()).await;
-        return Ok(response.into_response(answer).map_into_right_body());
+        let mut response = response.into_response(answer);
+        let asked = response.request().clone();
+        session::settle(&asked, response.response_mut(), pass);
+        return Ok(response.map_into_right_body());
     }
     let asked = response.request().clone();
     session::settle(&asked, response.response_mut(), pass);

@@ -20,7 +20,10 @@ pub struct LoginPage {
     next: String,
     name: String,
     error: String,
+    why: &'static str,
 }
+
+const GO_ON: &str = "Log in and you go on where you were.";
 
 #[derive(Deserialize)]
 pub struct Next {
@@ -36,7 +39,13 @@ pub async fn show(guest: Guest, engine: Data<Engine>, query: Query<Next>) -> Ans
         return Ok(answer::see_other(&query.next));
     }
     let frame = Frame::of(&guest, &engine, "Log in").await;
-    answer::html(&LoginPage { frame, next: safe_next(&query.next).to_owned(), name: String::new(), error: String::new() })
+    answer::html(&LoginPage {
+        frame,
+        next: safe_next(&query.next).to_owned(),
+        name: String::new(),
+        error: String::new(),
+        why: if query.next.is_empty() { "" } else { GO_ON },
+    })
 }
 
 #[derive(Deserialize)]
@@ -58,11 +67,28 @@ pub async fn log_in(guest: Guest, engine: Data<Engine>, request: HttpRequest, fo
         }
         Err(error) => {
             let frame = Frame::of(&guest, &engine, "Log in").await;
-            let page =
-                LoginPage { frame, next: safe_next(&form.next).to_owned(), name: form.name.chars().take(64).collect(), error: sentence(&error.to_string()) };
+            let page = LoginPage {
+                frame,
+                next: safe_next(&form.next).to_owned(),
+                name: form.name.chars().take(64).collect(),
+                error: sentence(&error.to_string()),
+                why: "",
+            };
             answer::html_with(status_of(&error), &page)
         }
     }
+}
+
+/// For a form that came after its session had ended.
+pub fn again(frame: Frame, next: &str) -> Answer {
+    let page = LoginPage {
+        frame,
+        next: safe_next(next).to_owned(),
+        name: String::new(),
+        error: String::new(),
+        why: "Your session has ended. Log in, and send the form again.",
+    };
+    answer::html_with(StatusCode::UNAUTHORIZED, &page)
 }
 
 pub fn status_of(error: &LoginError) -> StatusCode {

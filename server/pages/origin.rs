@@ -43,6 +43,10 @@ impl Origins {
         !self.trusted.is_empty()
     }
 
+    pub fn trusted(&self) -> &[String] {
+        &self.trusted
+    }
+
     /// Numbers can't be rebound; names must be known. Source: the DNS rebinding attack, where a foreign name points at our address.
     pub fn check_host(&self, host: &str) -> Result<(), Refusal> {
         let name = host_name(host).to_ascii_lowercase();

@@ -2,8 +2,8 @@
 //! The first path that fits is taken, so fixed words stand before `{names}`.
 
 use crate::gate;
-use crate::route::{Entry, OPERATOR, PUBLIC, VIEWER, form, page, socket};
-use crate::{assets, dashboard, login, setup, terminal};
+use crate::route::{ADMIN, Entry, OPERATOR, PUBLIC, VIEWER, form, page, socket, upload};
+use crate::{account, assets, dashboard, events, jobs, login, settings, setup, terminal, users};
 use actix_web::Resource;
 use actix_web::web::{self, ServiceConfig};
 
@@ -18,8 +18,34 @@ pub fn table() -> Vec<Entry> {
         form("/theme", PUBLIC, login::set_theme),
         form("/logout", VIEWER, login::log_out),
     ];
-    all.extend([page("/", VIEWER, dashboard::show)]);
+    all.extend(terminals_table());
+    all.extend(containers_table());
+    all.extend(images_table());
     all.extend([
+        page("/", VIEWER, dashboard::show),
+        page("/live/dashboard", VIEWER, dashboard::live),
+        page("/jobs", VIEWER, jobs::list),
+        page("/jobs/{id}", VIEWER, jobs::show),
+        form("/jobs/{id}/cancel", OPERATOR, jobs::cancel),
+        page("/live/jobs/{id}", VIEWER, jobs::live),
+        page("/events", VIEWER, events::show),
+        page("/live/events", VIEWER, events::live),
+        page("/settings", VIEWER, settings::show),
+        page("/account", VIEWER, account::show),
+        form("/account", VIEWER, account::set_password),
+        page("/users", ADMIN, users::list),
+        form("/users", ADMIN, users::add),
+        form("/users/{name}/role", ADMIN, users::set_role),
+        page("/users/{name}/password", ADMIN, users::password),
+        form("/users/{name}/password", ADMIN, users::set_password),
+        page("/users/{name}/remove", ADMIN, users::confirm),
+        form("/users/{name}/remove", ADMIN, users::remove),
+    ]);
+    all
+}
+
+fn terminals_table() -> Vec<Entry> {
+    vec![
         page("/containers/{name}/terminal", OPERATOR, terminal::list),
         form("/containers/{name}/terminal", OPERATOR, terminal::open),
         page("/containers/{name}/attach", OPERATOR, terminal::attach),
@@ -27,8 +53,45 @@ pub fn table() -> Vec<Entry> {
         page("/terminals/{id}", OPERATOR, terminal::show),
         form("/terminals/{id}/close", OPERATOR, terminal::close),
         socket("/terminals/{id}/ws", OPERATOR, terminal::join_shell),
-    ]);
-    all
+    ]
+}
+
+fn containers_table() -> Vec<Entry> {
+    use crate::containers::{act, create, detail, list, live, logs, rename, stats, tabs};
+    vec![
+        page("/containers", VIEWER, list::show),
+        page("/live/containers", VIEWER, live::list),
+        page("/new-container", OPERATOR, create::show),
+        form("/new-container", OPERATOR, create::create),
+        form("/containers", OPERATOR, act::act),
+        page("/confirm/containers", OPERATOR, act::confirm),
+        page("/containers/{name}", VIEWER, detail::show),
+        page("/containers/{name}/logs", VIEWER, logs::show),
+        page("/containers/{name}/logs/download", VIEWER, logs::download),
+        page("/containers/{name}/stats", VIEWER, stats::show),
+        page("/containers/{name}/processes", VIEWER, tabs::processes),
+        page("/containers/{name}/isolation", VIEWER, tabs::isolation),
+        page("/containers/{name}/inspect", OPERATOR, tabs::inspect),
+        page("/containers/{name}/rename", OPERATOR, rename::show),
+        form("/containers/{name}/rename", OPERATOR, rename::rename),
+        page("/live/container/{id}", VIEWER, live::container),
+        page("/live/stats/{id}", VIEWER, live::stats),
+        page("/live/logs/{id}", VIEWER, live::logs),
+    ]
+}
+
+fn images_table() -> Vec<Entry> {
+    use crate::images::{add, change, detail, list};
+    vec![
+        page("/images", VIEWER, list::show),
+        page("/new-image", OPERATOR, add::show),
+        upload("/new-image/load", OPERATOR, add::load),
+        upload("/new-image/import", OPERATOR, add::import),
+        page("/confirm/images", OPERATOR, change::confirm),
+        form("/images", OPERATOR, change::remove),
+        page("/images/{reference}", VIEWER, detail::show),
+        form("/images/{reference}/tag", OPERATOR, change::tag),
+    ]
 }
 
 /// Makes the router from the table.

@@ -56,6 +56,8 @@ pub struct Guest {
     pub note: Option<Note>,
     /// Path and query of this page.
     pub here: String,
+    /// Path and query of the page that asked for a stream or a form's target, if it is one of ours.
+    pub referer: Option<String>,
     pub address: IpAddr,
     pub user_agent: String,
 }
@@ -76,10 +78,17 @@ impl Guest {
             theme: session::theme(request),
             note: session::note(request),
             here: request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            referer: referer(request),
             address: address(request, origins),
             user_agent: request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned(),
         })
     }
+}
+
+fn referer(request: &HttpRequest) -> Option<String> {
+    let text = request.headers().get(header::REFERER)?.to_str().ok()?;
+    let uri: actix_web::http::Uri = text.parse().ok()?;
+    uri.path_and_query().map(ToString::to_string)
 }
 
 fn random_token() -> Result<String, EngineError> {
