@@ -16,7 +16,8 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         return whole.checked_mul(1 << shift).ok_or_else(bad);
     }
     let value: f64 = number.trim().parse().map_err(|_| bad())?;
-    if value.is_finite() && value >= 0.0 { Ok((value * (1u64 << shift) as f64) as u64) } else { Err(bad()) }
+    let value = value * (1u64 << shift) as f64;
+    if (0.0..i64::MAX as f64).contains(&value) { Ok(value as u64) } else { Err(bad()) }
 }
 
 /// The shortest text that [`bytes`] reads back.
