@@ -94,7 +94,8 @@ async fn listed(visit: &Visit, name: &str, form: &OpenForm, status: StatusCode, 
     let name = container.name.to_string();
     let rows = visit.engine.terminals(visit.caller(), Some(container.id.as_str())).await?.iter().map(Row::of).collect();
     let frame = visit.frame("containers", &format!("Terminals of {name}")).await.command(format!("gantry exec -it {name} sh"));
-    let page = ListPage { frame, live: container.state.is_live(), tty: container.tty, rows, command: form.command.clone(), user: form.user.clone(), error, name };
+    let page =
+        ListPage { frame, live: container.state.is_live(), tty: container.tty, rows, command: form.command.clone(), user: form.user.clone(), error, name };
     answer::html_with(status, &page)
 }
 
@@ -136,7 +137,8 @@ pub async fn open(visit: Visit, name: Path<String>, form: Form<OpenForm>) -> Ans
 pub async fn show(visit: Visit, id: Path<String>) -> Answer {
     let session = find(&visit, &id).await?;
     let name = session.container_name.clone();
-    let mut rows: Vec<Row> = visit.engine.terminals(visit.caller(), Some(session.container.as_str())).await?.iter().filter(|row| row.running).map(Row::of).collect();
+    let mut rows: Vec<Row> =
+        visit.engine.terminals(visit.caller(), Some(session.container.as_str())).await?.iter().filter(|row| row.running).map(Row::of).collect();
     rows.iter_mut().for_each(|row| row.here = row.id == session.id.as_str());
     let command = words::join(&session.command);
     let user = if session.user.is_empty() { String::new() } else { format!(" -u {}", words::quote(&session.user)) };
@@ -168,7 +170,8 @@ pub async fn attach(visit: Visit, name: Path<String>) -> Answer {
     let socket = if ended.is_empty() { format!("/containers/{}/attach/ws", urls::encode(&name)) } else { String::new() };
     let rows = visit.engine.terminals(visit.caller(), Some(container.id.as_str())).await?.iter().filter(|row| row.running).map(Row::of).collect();
     let frame = visit.frame("containers", &format!("{name}: main process")).await.command(format!("gantry attach {name}"));
-    let page = ShowPage { frame, heading: "main process".to_owned(), socket, id: String::new(), command: String::new(), user: String::new(), ended, rows, name };
+    let page =
+        ShowPage { frame, heading: "main process".to_owned(), socket, id: String::new(), command: String::new(), user: String::new(), ended, rows, name };
     answer::html(&page)
 }
 

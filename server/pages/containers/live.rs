@@ -31,12 +31,13 @@ impl View for ListView {
         let list = rows::listed(all(&self.visit.engine, self.visit.caller()).await?, &self.wanted);
         let may_operate = self.visit.may(Role::Operator);
         let mut pieces = vec![Piece::swap("chips", &ChipsPart { chips: &list.chips })?];
-        for (at, shown) in list.rows.iter().enumerate() {
+        let mut place = "first".to_owned();
+        for shown in &list.rows {
             let (row, usage) = (&shown.row, shown.usage.as_ref());
-            let end = if at == 0 { "first" } else { "last" };
             // The cells are pieces of their own, so a row is new only when the rest of it is.
-            pieces.push(Piece::add(format!("c-{}", row.id), "rows", end, &RowPart { row, usage, may_operate }, row)?);
+            pieces.push(Piece::add(format!("c-{}", row.id), "rows", &place, &RowPart { row, usage, may_operate }, row)?);
             pieces.push(Piece::keyed(format!("cpu-{}", row.id), &UsagePart { id: &row.id, usage }, usage)?);
+            place = format!("after c-{}", row.id);
         }
         Ok(pieces)
     }

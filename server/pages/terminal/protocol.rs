@@ -35,17 +35,37 @@ pub enum FromPage {
 pub enum ToPage {
     /// The first message. `epoch` changes when offsets begin anew; output before `head` was there already, so whoever saw it live has
     /// answered its questions; `received` is the input known to have come from this page.
-    Hello { epoch: String, from: u64, head: u64, received: u64 },
+    Hello {
+        epoch: String,
+        from: u64,
+        head: u64,
+        received: u64,
+    },
     /// Input before `offset` was handed on.
-    Received { offset: u64 },
+    Received {
+        offset: u64,
+    },
     /// Who has this terminal open, this page included.
-    Viewers { names: Vec<String> },
+    Viewers {
+        names: Vec<String>,
+    },
     /// The terminal has this size now; `yours` if it was this page's wish.
-    Size { cols: u16, rows: u16, yours: bool },
+    Size {
+        cols: u16,
+        rows: u16,
+        yours: bool,
+    },
     /// Bytes from `from` to `to` are gone.
-    Gap { from: u64, to: u64 },
+    Gap {
+        from: u64,
+        to: u64,
+    },
     /// The last message. `code` is the shell's exit code; `retry` is false if coming back is of no use.
-    Ended { reason: String, code: Option<i32>, retry: bool },
+    Ended {
+        reason: String,
+        code: Option<i32>,
+        retry: bool,
+    },
     Pong,
 }
 
@@ -102,7 +122,14 @@ mod tests {
         assert_eq!(FromPage::parse(r#"{"type":"size","cols":80,"rows":24}"#).ok(), Some(FromPage::Size { cols: 80, rows: 24 }));
         assert_eq!(FromPage::parse(r#"{"type":"ack","offset":18446744073709551615}"#).ok(), Some(FromPage::Ack { offset: u64::MAX }));
         assert_eq!(FromPage::parse(r#"{"type":"active"}"#).ok(), Some(FromPage::Active));
-        for odd in ["", "{}", r#"{"type":"size","cols":-1,"rows":24}"#, r#"{"type":"size","cols":99999,"rows":24}"#, r#"{"type":"ack","offset":0,"x":1}"#, r#"{"type":"run"}"#] {
+        for odd in [
+            "",
+            "{}",
+            r#"{"type":"size","cols":-1,"rows":24}"#,
+            r#"{"type":"size","cols":99999,"rows":24}"#,
+            r#"{"type":"ack","offset":0,"x":1}"#,
+            r#"{"type":"run"}"#,
+        ] {
             assert!(FromPage::parse(odd).is_err(), "{odd}");
         }
     }
@@ -116,7 +143,10 @@ mod tests {
     fn messages_to_the_page_are_plain_objects() {
         let check = |message: ToPage, wanted: &str| assert_eq!(message.text(), wanted);
         check(ToPage::Pong, r#"{"type":"pong"}"#);
-        check(ToPage::Ended { reason: "the shell ended with code 3".into(), code: Some(3), retry: false }, r#"{"type":"ended","reason":"the shell ended with code 3","code":3,"retry":false}"#);
+        check(
+            ToPage::Ended { reason: "the shell ended with code 3".into(), code: Some(3), retry: false },
+            r#"{"type":"ended","reason":"the shell ended with code 3","code":3,"retry":false}"#,
+        );
         check(ToPage::Hello { epoch: "e".into(), from: 7, head: 9, received: 0 }, r#"{"type":"hello","epoch":"e","from":7,"head":9,"received":0}"#);
     }
 }
