@@ -6,11 +6,18 @@
 mod answer;
 mod caller;
 mod connection;
+mod containers;
+mod detach;
 mod error;
+mod exec;
 mod head;
 mod listen;
+mod names;
+mod query;
 mod routes;
+mod streams;
 mod system;
 mod version;
+mod websocket;
 
 pub use listen::{ListenError, listen};

@@ -115,6 +115,34 @@ pub fn instant(name: &str, text: &str) -> ApiResult<Option<i128>> {
     text.parse::<jiff::Timestamp>().map(|at| Some(at.as_nanosecond())).map_err(|_| bad())
 }
 
+/// An instant or an age (`10m`, `1h30m`), in Unix milliseconds. Source: docker `--filter until=`.
+pub fn until_ms(text: &str) -> ApiResult<i64> {
+    if let Some(age) = age_ms(text) {
+        return Ok(jiff::Timestamp::now().as_millisecond() - age);
+    }
+    let at = instant("until", text)?.ok_or_else(|| ApiError::invalid("the filter until is empty"))?;
+    i64::try_from(at / 1_000_000).map_err(|_| ApiError::invalid("the filter until is too far away"))
+}
+
+/// Go's durations, as far as people write them.
+fn age_ms(text: &str) -> Option<i64> {
+    let (mut total, mut rest) = (0i64, text);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
+        let unit = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
+        let ms = match &rest[digits..unit] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        total = total.checked_add(rest[..digits].parse::<i64>().ok()?.checked_mul(ms)?)?;
+        rest = &rest[unit..];
+    }
+    Some(total).filter(|_| !text.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +161,12 @@ mod tests {
         }
         assert!(params("").flag_or("stream", true));
         assert_eq!(params("names=a&names=b,c").list("names"), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn ages_are_go_s_durations() {
+        assert_eq!((age_ms("10m"), age_ms("1h30m"), age_ms("5s500ms")), (Some(600_000), Some(5_400_000), Some(5500)));
+        assert_eq!((age_ms(""), age_ms("12"), age_ms("h"), age_ms("1d")), (None, None, None, None));
     }
 
     #[test]

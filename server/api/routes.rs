@@ -1,8 +1,9 @@
 //! Which path is whose. A path with another method is as unknown as one that is not here, as with dockerd.
 
 use crate::error::ApiError;
-use crate::system;
-use actix_web::web::{self, ServiceConfig};
+use crate::query::MAX_BODY;
+use crate::{containers, exec, system};
+use actix_web::web::{self, PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError as _};
 use gantry_model::Kind;
 
@@ -10,6 +11,9 @@ pub fn configure(app: &mut ServiceConfig) {
     app.route("/_ping", web::get().to(system::ping));
     app.route("/_ping", web::head().to(system::ping));
     app.route("/version", web::get().to(system::version));
+    containers::configure(app);
+    exec::configure(app);
+    app.app_data(PayloadConfig::new(MAX_BODY));
     app.default_service(web::to(unknown));
 }
 

@@ -99,8 +99,16 @@ impl Engine {
     /// Starts the session and joins its streams. Output that comes before the first read is not lost.
     pub async fn start_exec(&self, caller: &Caller, id: &ExecId, size: Option<TermSize>) -> Result<Attached> {
         let (container, entry, exec) = self.prepare_exec(caller, id, size)?;
-        let stdin = entry.spec.open_stdin;
-        let attach = Attach { session: Session::Exec(id.clone()), from_offset: Some(0), stdin, stdout: true, stderr: true, lossless: true, acks: false };
+        let spec = &entry.spec;
+        let attach = Attach {
+            session: Session::Exec(id.clone()),
+            from_offset: Some(0),
+            stdin: spec.open_stdin,
+            stdout: !spec.mute_stdout,
+            stderr: !spec.mute_stderr,
+            lossless: true,
+            acks: false,
+        };
         let client = self.launch_exec(&container, id, Exec { attach: Some(attach), ..exec }).await?;
         let (engine, of, id) = (self.clone(), container, id.clone());
         Ok(join(&self.inner.handle, client, entry.spec.tty, move |ended| engine.note_exec_end(&of, &id, ended.exit_code)))

@@ -94,7 +94,7 @@ pub(crate) struct KnownImage {
 }
 
 impl Engine {
-    fn known(&self) -> MutexGuard<'_, Vec<KnownImage>> {
+    pub(crate) fn known(&self) -> MutexGuard<'_, Vec<KnownImage>> {
         self.inner.known_images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

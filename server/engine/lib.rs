@@ -38,8 +38,8 @@ mod volumes;
 
 pub use config::EngineConfig;
 pub use containers::{
-    CommitWish, ContainerDetail, ContainerSummary, Created, Isolation, IsolationFact, ListFilter, ProcessTable, PublishedPort, RemoveOptions, WaitCondition,
-    Waiter,
+    CommitWish, ContainerDetail, ContainerSize, ContainerSummary, Created, Isolation, IsolationFact, ListFilter, ProcessTable, PruneFilter, Pruned,
+    PublishedPort, RemoveOptions, WaitCondition, Waiter,
 };
 pub use download::Download;
 pub use error::{EngineError, Result};

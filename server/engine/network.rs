@@ -65,6 +65,10 @@ impl BridgeNetwork {
         format!("{}/{}", self.subnet.address(0), self.subnet.bits)
     }
 
+    pub(crate) fn prefix_len(&self) -> u8 {
+        self.subnet.bits
+    }
+
     pub(crate) fn gateway(&self) -> IpAddr {
         IpAddr::V4(self.subnet.address(1))
     }

@@ -7,6 +7,11 @@ use gantry_store::volumes;
 use std::path::PathBuf;
 
 impl Engine {
+    /// The folder of all volumes.
+    pub fn volumes_dir(&self) -> String {
+        self.inner.config.data_dir.join("volumes").display().to_string()
+    }
+
     pub(crate) fn volume_dir(&self, name: &str) -> PathBuf {
         self.inner.config.data_dir.join("volumes").join(name).join("_data")
     }

@@ -33,8 +33,12 @@ pub struct ContainerSpec {
     pub term_size: Option<TermSize>,
 
     pub mounts: Vec<Mount>,
+    /// Containers whose mounts it takes too: `name[:ro]`.
+    pub volumes_from: Vec<String>,
     pub network: NetworkMode,
     pub ports: Vec<PortBinding>,
+    /// `80/tcp`: told to others, published only with `publish_all`. Those of the image are added when it is created.
+    pub exposed_ports: Vec<String>,
     pub publish_all: bool,
     pub dns: Vec<String>,
     pub dns_search: Vec<String>,
@@ -152,6 +156,9 @@ pub struct ExecSpec {
     pub working_dir: String,
     pub tty: bool,
     pub open_stdin: bool,
+    /// Streams whoever starts it does not want.
+    pub mute_stdout: bool,
+    pub mute_stderr: bool,
     pub privileged: bool,
     pub term_size: Option<TermSize>,
     /// Keeps the output for clients that come back, up to this many bytes (terminals of the browser).

@@ -7,10 +7,11 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use std::collections::BTreeSet;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// The root folder as process `pid` sees it, as a path descriptor.
@@ -60,6 +61,30 @@ pub fn copy_out(layers: &[PathBuf], path: &str, target: &Path, content: bool) ->
         copy_folder(&stack, target.as_fd())?;
     }
     copy_marks(top.as_fd(), target.as_fd())
+}
+
+/// Bytes that the files below `folder` have, as their sizes tell; a file with several names counts once, links and devices not.
+pub fn used_bytes(folder: &Path) -> io::Result<u64> {
+    let root = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let tree = Tree::new(root.as_fd());
+    let (mut seen, mut bytes, mut todo) = (BTreeSet::new(), 0, vec![PathBuf::new()]);
+    while let Some(path) = todo.pop() {
+        // Containers go on working below us: what is gone by now takes nothing.
+        let Ok(folder) = tree.open_plain(&path, OFlags::RDONLY | OFlags::DIRECTORY) else { continue };
+        for entry in Dir::read_from(&folder)? {
+            let name = entry?.file_name().to_owned();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let Ok(stat) = statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => todo.push(path.join(OsStr::from_bytes(name.to_bytes()))),
+                FileType::RegularFile if stat.st_nlink == 1 || seen.insert((stat.st_dev, stat.st_ino)) => bytes += stat.st_size as u64,
+                _ => {}
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 fn is_opaque(folder: BorrowedFd<'_>) -> bool {
@@ -137,6 +162,17 @@ fn copy_marks(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn a_file_with_two_names_is_counted_once_and_a_link_leads_nowhere() {
+        let base = std::env::temp_dir().join(format!("gantry-used-{}", std::process::id()));
+        std::fs::create_dir_all(base.join("a/b")).expect("make folders");
+        std::fs::write(base.join("a/b/file"), [0; 1000]).expect("write");
+        std::fs::hard_link(base.join("a/b/file"), base.join("again")).expect("link");
+        symlink("/usr", base.join("out")).expect("link");
+        assert_eq!(used_bytes(&base).expect("readable"), 1000);
+        std::fs::remove_dir_all(base).expect("clean up");
+    }
 
     #[test]
     fn a_new_volume_takes_what_the_layers_show_together() {

@@ -55,7 +55,10 @@ fn refuse(host: &HostConfig) -> ApiResult<()> {
         (!matches!(host.volume_driver.as_str(), "" | "local"), "only the local volume driver is here"),
         (!matches!(host.isolation.as_str(), "" | "default"), "isolation is a matter of Windows: leave it out"),
         (!host.cgroup.is_empty(), "Cgroup can't be given: use CgroupParent"),
-        (host.cpu_count != 0 || host.cpu_percent != 0 || host.io_maximum_iops != 0 || host.io_maximum_bandwidth != 0, "CpuCount, CpuPercent and IOMaximum* are limits of Windows"),
+        (
+            host.cpu_count != 0 || host.cpu_percent != 0 || host.io_maximum_iops != 0 || host.io_maximum_bandwidth != 0,
+            "CpuCount, CpuPercent and IOMaximum* are limits of Windows",
+        ),
         (host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0, "Your kernel does not support CPU real-time scheduler: realtime limits can't be set"),
     ];
     match refused.into_iter().find(|(asked, _)| *asked) {
@@ -88,7 +91,11 @@ pub fn limits(host: &HostConfig) -> ApiResult<Limits> {
         memory_bytes: positive("Memory", host.memory)?,
         memory_swap_bytes: Some(host.memory_swap).filter(|bytes| *bytes != 0),
         memory_reservation_bytes: positive("MemoryReservation", host.memory_reservation)?,
-        memory_swappiness: host.memory_swappiness.filter(|value| *value != -1).map(|value| positive("MemorySwappiness", value).map(|value| value.unwrap_or(0))).transpose()?,
+        memory_swappiness: host
+            .memory_swappiness
+            .filter(|value| *value != -1)
+            .map(|value| positive("MemorySwappiness", value).map(|value| value.unwrap_or(0)))
+            .transpose()?,
         oom_kill_disable: host.oom_kill_disable.unwrap_or(false),
         nano_cpus: Some(host.nano_cpus).filter(|cpus| *cpus != 0),
         cpu_shares: positive("CpuShares", host.cpu_shares)?,
@@ -129,7 +136,9 @@ pub fn restart(policy: &WirePolicy) -> ApiResult<RestartPolicy> {
         "" | "no" => Ok(RestartPolicy::No),
         "always" => Ok(RestartPolicy::Always),
         "unless-stopped" => Ok(RestartPolicy::UnlessStopped),
-        other => Err(ApiError::invalid(format!("invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"))),
+        other => {
+            Err(ApiError::invalid(format!("invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")))
+        }
     }
 }
 

@@ -44,7 +44,9 @@ fn bind_text(text: &str, warnings: &mut Vec<String>) -> ApiResult<Mount> {
             "bind" => recursive = false,
             "z" | "Z" => warnings.push(format!("option {option} of volume {text:?} is ignored: there are no SELinux labels here")),
             "cached" | "delegated" | "consistent" => {}
-            other => propagation = propagation_named(other).ok_or_else(|| ApiError::invalid(format!("invalid mode: {options} in volume specification '{text}'")))?,
+            other => {
+                propagation = propagation_named(other).ok_or_else(|| ApiError::invalid(format!("invalid mode: {options} in volume specification '{text}'")))?
+            }
         }
     }
     let kind = if source.starts_with('/') {
@@ -99,7 +101,9 @@ fn described(mount: &WireMount, warnings: &mut Vec<String>) -> ApiResult<Mount> 
             }
             let further = options.options.unwrap_or_default().into_iter().map(|pair| pair.join("=")).collect();
             MountKind::Tmpfs {
-                size_bytes: u64::try_from(options.size_bytes).map(|bytes| Some(bytes).filter(|bytes| *bytes > 0)).map_err(|_| no("the size is negative".to_owned()))?,
+                size_bytes: u64::try_from(options.size_bytes)
+                    .map(|bytes| Some(bytes).filter(|bytes| *bytes > 0))
+                    .map_err(|_| no("the size is negative".to_owned()))?,
                 mode: Some(options.mode).filter(|mode| *mode > 0),
                 options: further,
             }

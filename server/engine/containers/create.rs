@@ -14,6 +14,7 @@ use std::os::unix::fs::PermissionsExt as _;
 impl Engine {
     pub async fn create_container(&self, caller: &Caller, name: Option<ContainerName>, mut spec: ContainerSpec) -> Result<Created> {
         authorize(caller, creating(&spec))?;
+        self.inherit_volumes(caller, &mut spec)?;
         // The image stays until the container is known to use it.
         let _image = self.inner.images_in_use.read().await;
         let image_id = self.image_id(&spec.image)?;
@@ -37,8 +38,13 @@ impl Engine {
             spec.stop_signal = image.stop_signal.as_deref().and_then(|signal| signal.parse().ok());
         }
         let volumes = self.plan_volumes(&mut spec, &image.volumes);
+        for port in &image.exposed_ports {
+            if !spec.exposed_ports.contains(port) {
+                spec.exposed_ports.push(port.clone());
+            }
+        }
         if spec.publish_all {
-            publish_exposed(&mut spec, &image.exposed_ports);
+            publish_exposed(&mut spec);
         }
         // Checks what only the spec knows (capabilities, sysctls, ulimits, limits) before a row is written.
         warnings.extend(self.try_spec(&id, &spec, &process)?);
@@ -70,6 +76,27 @@ impl Engine {
         self.inner.containers.add(container.clone());
         self.tell(&container, "create", []);
         Ok(Created { id, name, warnings })
+    }
+
+    /// `--volumes-from`: the mounts of other containers, where this one has none of its own.
+    fn inherit_volumes(&self, caller: &Caller, spec: &mut ContainerSpec) -> Result<()> {
+        for text in spec.volumes_from.clone() {
+            let (of, read_only) = match text.rsplit_once(':') {
+                Some((of, "ro")) => (of, true),
+                Some((of, "rw")) => (of, false),
+                _ => (text.as_str(), false),
+            };
+            let other = self.resolve(of).map_err(|_| EngineError::said(Kind::Conflict, format!("cannot take the volumes of container {of}: there is none")))?;
+            let theirs = other.lock().spec.clone();
+            authorize(caller, creating(&theirs))?;
+            for mut mount in theirs.mounts {
+                if !spec.mounts.iter().any(|own| own.target == mount.target) {
+                    mount.read_only |= read_only;
+                    spec.mounts.push(mount);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The name asked for if it is free, or a free random one.
@@ -167,8 +194,8 @@ fn make_bind_sources(spec: &ContainerSpec) -> Result<()> {
 }
 
 /// `-P`: every exposed port gets a free port of the host.
-fn publish_exposed(spec: &mut ContainerSpec, exposed: &[String]) {
-    for text in exposed {
+fn publish_exposed(spec: &mut ContainerSpec) {
+    for text in &spec.exposed_ports {
         let Ok(ports) = gantry_model::PortBinding::parse(text) else { continue };
         for port in ports {
             if !spec.ports.iter().any(|known| known.container_port == port.container_port && known.protocol == port.protocol) {

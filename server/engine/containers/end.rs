@@ -4,7 +4,7 @@ use super::RemoveOptions;
 use crate::authorize::authorize;
 use crate::registry::Container;
 use crate::{Engine, EngineError, Result};
-use gantry_model::{Action, Caller, Kind, State};
+use gantry_model::{Action, Caller, Kind, Signal, State};
 use gantry_store::containers::{self, Desired};
 use gantry_wire::monitor::{Reply, Request};
 use std::sync::Arc;
@@ -13,28 +13,37 @@ use std::time::Duration;
 impl Engine {
     /// `grace` defaults to the container's stop timeout, 10 s. `Kind::NotModified` if it does not run.
     pub async fn stop_container(&self, caller: &Caller, reference: &str, grace: Option<Duration>) -> Result<()> {
+        self.stop_container_by(caller, reference, None, grace).await
+    }
+
+    /// As [`Self::stop_container`], asking with `signal` instead of the container's own.
+    pub async fn stop_container_by(&self, caller: &Caller, reference: &str, signal: Option<Signal>, grace: Option<Duration>) -> Result<()> {
         authorize(caller, Action::Operate)?;
         let container = self.resolve(reference)?;
         let _verb = container.verbs.lock().await;
-        self.stop(&container, grace).await?;
+        self.stop_by(&container, signal, grace).await?;
         self.tell(&container, "stop", []);
         Ok(())
     }
 
     /// Stops; the caller holds the container's verb lock.
     pub(crate) async fn stop(&self, container: &Arc<Container>, grace: Option<Duration>) -> Result<()> {
+        self.stop_by(container, None, grace).await
+    }
+
+    async fn stop_by(&self, container: &Arc<Container>, signal: Option<Signal>, grace: Option<Duration>) -> Result<()> {
         let state = container.state();
         if !state.is_live() && state != State::Restarting {
             return Err(EngineError::said(Kind::NotModified, "the container does not run"));
         }
         self.set_desired(container, Desired::Stopped).await?;
-        self.stop_by_monitor(container, grace).await
+        self.stop_by_monitor(container, signal, grace).await
     }
 
     /// Returns once the container is down.
-    pub(crate) async fn stop_by_monitor(&self, container: &Arc<Container>, grace: Option<Duration>) -> Result<()> {
+    pub(crate) async fn stop_by_monitor(&self, container: &Arc<Container>, signal: Option<Signal>, grace: Option<Duration>) -> Result<()> {
         let grace_ms = grace.map(|grace| grace.as_millis() as u64);
-        match self.ask(container, Request::Stop { signal: None, grace_ms }).await {
+        match self.ask(container, Request::Stop { signal, grace_ms }).await {
             Ok(Reply::Exited(exit)) => self.take_exit(container, &exit).await,
             Ok(_) => {}
             // A monitor that died in the meantime is noticed by its follower; the container is down then.

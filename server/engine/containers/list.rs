@@ -59,6 +59,7 @@ impl Engine {
             restart_count: live.fact.restart_count,
             error: live.fact.error.clone(),
             gateway: live.ip.map(|_| self.inner.network.gateway()),
+            prefix_len: live.ip.map(|_| self.inner.network.prefix_len()),
             mac: live.ip.map(|ip| self.inner.network.mac(ip)),
             log_path: path("log"),
             upper_dir: path("upper"),
@@ -93,6 +94,7 @@ impl Engine {
             network: live.spec.network.to_string(),
             ip: live.ip.filter(|_| running),
             mounts: live.spec.mounts.iter().map(|mount| mount_name(&mount.kind, &mount.target)).collect(),
+            mount_list: live.spec.mounts.clone(),
             tty: live.spec.tty,
             open_stdin: live.spec.open_stdin,
             pid: live.pid,
@@ -112,7 +114,7 @@ fn mount_name(kind: &MountKind, target: &str) -> String {
     }
 }
 
-/// What is published now; what would be, for a container that does not run, is not listed, as with docker.
+/// What is published now, and what is only exposed. Of a container that does not run nothing is listed, as with docker.
 fn ports(live: &Live) -> Vec<PublishedPort> {
     let host = |port: &PortBinding| (port.host_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port.host_port);
     if !live.fact.state.is_live() {
@@ -120,6 +122,13 @@ fn ports(live: &Live) -> Vec<PublishedPort> {
     }
     let mut list: Vec<PublishedPort> =
         live.fact.ports.iter().map(|port| PublishedPort { container_port: port.container_port, protocol: port.protocol, host: Some(host(port)) }).collect();
+    for text in &live.spec.exposed_ports {
+        for port in PortBinding::parse(text).into_iter().flatten() {
+            if !list.iter().any(|known| (known.container_port, known.protocol) == (port.container_port, port.protocol)) {
+                list.push(PublishedPort { container_port: port.container_port, protocol: port.protocol, host: None });
+            }
+        }
+    }
     list.sort_by_key(|port| (port.container_port, port.protocol));
     list
 }
@@ -137,6 +146,10 @@ fn matches(filter: &ListFilter, container: &Container, live: &Live) -> bool {
         })
         && any(&filter.network, &|network| live.spec.network.to_string() == network)
         && any(&filter.volume, &|volume| live.spec.mounts.iter().any(|mount| mount_name(&mount.kind, &mount.target) == volume || mount.target == volume))
+        && (filter.expose.is_empty()
+            || ports(live)
+                .iter()
+                .any(|port| filter.expose.iter().any(|wanted| wanted.container_port == port.container_port && wanted.protocol == port.protocol)))
         && (filter.publish.is_empty()
             || live
                 .fact

@@ -5,6 +5,8 @@ mod create;
 mod end;
 mod files;
 mod list;
+mod prune;
+mod size;
 mod start;
 mod types;
 mod wait;

@@ -165,7 +165,7 @@ impl Engine {
         }
         self.tell(&container, "kill", [("signal", signal.number().to_string())]);
         if signal == Signal::KILL {
-            return self.stop_by_monitor(&container, Some(Duration::ZERO)).await;
+            return self.stop_by_monitor(&container, None, Some(Duration::ZERO)).await;
         }
         self.ask(&container, Request::Signal { signal, all: false }).await?;
         Ok(())

@@ -1,7 +1,7 @@
 //! What the verbs on containers take and give.
 
 use crate::Result;
-use gantry_model::{ContainerId, ContainerName, ContainerSpec, Digest, PortBinding, Protocol, State};
+use gantry_model::{ContainerId, ContainerName, ContainerSpec, Digest, Mount, PortBinding, Protocol, State};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -28,6 +28,7 @@ pub struct ContainerSummary {
     pub network: String,
     pub ip: Option<IpAddr>,
     pub mounts: Vec<String>,
+    pub mount_list: Vec<Mount>,
     pub tty: bool,
     pub open_stdin: bool,
     pub pid: Option<i32>,
@@ -59,6 +60,8 @@ pub struct ContainerDetail {
     /// Why it failed to start or ended, in one sentence; empty if there is nothing to say.
     pub error: String,
     pub gateway: Option<IpAddr>,
+    /// Bits of its subnet.
+    pub prefix_len: Option<u8>,
     pub mac: Option<String>,
     pub log_path: String,
     /// Folder of the writable layer.
@@ -91,6 +94,33 @@ pub struct ListFilter {
     pub before: Option<String>,
     pub since: Option<String>,
     pub publish: Vec<PortBinding>,
+    pub expose: Vec<PortBinding>,
+}
+
+/// Which things a prune takes. Labels are `key` or `key=value`; all must match.
+#[derive(Debug, Clone, Default)]
+pub struct PruneFilter {
+    /// Only what was made before, Unix milliseconds.
+    pub until_ms: Option<i64>,
+    pub label: Vec<String>,
+    /// Nothing that has one of these.
+    pub no_label: Vec<String>,
+}
+
+/// What a prune took.
+#[derive(Debug, Clone, Default)]
+pub struct Pruned {
+    /// Ids or names.
+    pub removed: Vec<String>,
+    pub bytes: u64,
+}
+
+/// What a container takes on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ContainerSize {
+    pub writable_bytes: u64,
+    /// With the layers of its image.
+    pub total_bytes: u64,
 }
 
 #[derive(Debug, Clone)]

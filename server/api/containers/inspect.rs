@@ -1,0 +1,123 @@
+//! `GET /containers/{id}/json`.
+
+use super::{mounts, shown};
+use crate::answer::{json, or_null, time_ms};
+use crate::caller::Peer;
+use crate::error::ApiResult;
+use crate::names::{endpoint_id, network_id};
+use crate::query::Params;
+use crate::version::Spoken;
+use actix_web::web::{Data, Path};
+use gantry_engine::{ContainerDetail, Engine, ImageRuntimeConfig};
+use gantry_model::{NetworkMode, State};
+use gantry_wire::docker::host_config::{PortBinding, PortMap};
+use gantry_wire::docker::inspect::{GraphDriver, Inspect, NetworkSettings, State as WireState};
+use gantry_wire::docker::network::EndpointSettings;
+use std::collections::BTreeMap;
+
+pub async fn inspect(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, id: Path<String>, params: Params) -> ApiResult {
+    let detail = engine.container(&caller, &id).await?;
+    // A container keeps its image; its configuration has what the wish left to it.
+    let image = engine.image(&caller, detail.summary.image_id.as_str()).await.map(|image| image.config).unwrap_or_default();
+    let mut shown = show(&detail, &image, &engine.volumes_dir(), spoken);
+    if params.flag("size") {
+        let size = engine.container_size(&caller, detail.summary.id.as_str()).await?;
+        (shown.size_rw, shown.size_root_fs) = (Some(size.writable_bytes as i64), Some(size.total_bytes as i64));
+    }
+    Ok(json(&shown))
+}
+
+/// `volumes` is the folder of all volumes.
+pub fn show(detail: &ContainerDetail, image: &ImageRuntimeConfig, volumes: &str, spoken: Spoken) -> Inspect {
+    let summary = &detail.summary;
+    Inspect {
+        id: summary.id.to_string(),
+        created: time_ms(Some(summary.created_at_ms)),
+        path: detail.path.clone(),
+        args: detail.args.clone(),
+        state: state(detail),
+        image: summary.image_id.to_string(),
+        resolv_conf_path: detail.resolv_conf_path.clone(),
+        hostname_path: detail.hostname_path.clone(),
+        hosts_path: detail.hosts_path.clone(),
+        log_path: detail.log_path.clone(),
+        name: format!("/{}", summary.name),
+        restart_count: detail.restart_count,
+        driver: "overlay2".to_owned(),
+        platform: "linux".to_owned(),
+        app_armor_profile: detail.spec.security.apparmor.clone().unwrap_or_default(),
+        exec_ids: or_null(detail.execs.iter().map(ToString::to_string).collect()),
+        host_config: shown::host_config(&detail.spec),
+        graph_driver: GraphDriver { name: "overlay2".to_owned(), data: Some(BTreeMap::from([("UpperDir".to_owned(), detail.upper_dir.clone())])) },
+        mounts: mounts::points(&detail.spec.mounts, volumes),
+        config: shown::config(detail, image),
+        network_settings: network_settings(detail, spoken),
+        ..Inspect::default()
+    }
+}
+
+fn state(detail: &ContainerDetail) -> WireState {
+    let summary = &detail.summary;
+    let is = |state: State| summary.state == state;
+    WireState {
+        status: summary.state.to_string(),
+        running: summary.state.is_live() || is(State::Restarting),
+        paused: is(State::Paused),
+        restarting: is(State::Restarting),
+        oom_killed: summary.oom_killed,
+        dead: is(State::Dead),
+        pid: summary.pid.unwrap_or(0),
+        exit_code: summary.exit_code.unwrap_or(0),
+        error: detail.error.clone(),
+        started_at: time_ms(summary.started_at_ms),
+        finished_at: time_ms(summary.finished_at_ms),
+        health: None,
+    }
+}
+
+fn network_settings(detail: &ContainerDetail, spoken: Spoken) -> NetworkSettings {
+    let (summary, spec) = (&detail.summary, &detail.spec);
+    if let NetworkMode::Container(_) = spec.network {
+        return NetworkSettings::default();
+    }
+    let endpoint = EndpointSettings {
+        network_id: network_id(&summary.network),
+        endpoint_id: summary.ip.map(|_| endpoint_id(&summary.id, &summary.network)).unwrap_or_default(),
+        gateway: summary.ip.and(detail.gateway).map(|ip| ip.to_string()).unwrap_or_default(),
+        ip_address: summary.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        ip_prefix_len: summary.ip.and(detail.prefix_len).unwrap_or(0),
+        mac_address: summary.ip.and(detail.mac.clone()).unwrap_or_default(),
+        ..EndpointSettings::default()
+    };
+    let settings = NetworkSettings {
+        sandbox_key: summary.pid.map(|pid| format!("/proc/{pid}/ns/net")).unwrap_or_default(),
+        sandbox_id: if summary.pid.is_some() { summary.id.to_string() } else { String::new() },
+        ports: ports(detail),
+        networks: BTreeMap::from([(summary.network.clone(), endpoint.clone())]),
+        ..NetworkSettings::default()
+    };
+    if spec.network != NetworkMode::Bridge || spoken.from(52) {
+        return settings;
+    }
+    // The default bridge once more, for clients from before there were others.
+    NetworkSettings {
+        endpoint_id: endpoint.endpoint_id,
+        gateway: endpoint.gateway,
+        ip_address: endpoint.ip_address,
+        ip_prefix_len: endpoint.ip_prefix_len,
+        mac_address: endpoint.mac_address,
+        ..settings
+    }
+}
+
+/// What is published; `null` for what is only exposed. Empty while it does not run.
+fn ports(detail: &ContainerDetail) -> PortMap {
+    let mut map = PortMap::new();
+    for port in &detail.summary.ports {
+        let bindings = map.entry(format!("{}/{}", port.container_port, port.protocol)).or_default();
+        if let Some((ip, number)) = port.host {
+            bindings.get_or_insert_default().push(PortBinding { host_ip: ip.to_string(), host_port: number.to_string() });
+        }
+    }
+    map
+}

@@ -1,0 +1,112 @@
+//! `GET /containers/json`.
+
+use super::mounts;
+use crate::answer::json;
+use crate::caller::Peer;
+use crate::error::{ApiError, ApiResult};
+use crate::names::{endpoint_id, network_id};
+use crate::query::Params;
+use actix_web::web::Data;
+use gantry_engine::{ContainerSummary, Engine, ListFilter, PublishedPort};
+use gantry_model::{Caller, PortBinding, State};
+use gantry_wire::docker::Filters;
+use gantry_wire::docker::list::{Port, Summary, SummaryHostConfig, SummaryNetworks};
+use gantry_wire::docker::network::EndpointSettings;
+use std::collections::BTreeMap;
+
+const FILTERS: [&str; 14] =
+    ["ancestor", "before", "expose", "exited", "health", "id", "isolation", "is-task", "label", "name", "network", "publish", "since", "status"];
+
+pub async fn list(engine: Data<Engine>, Peer(caller): Peer, params: Params) -> ApiResult {
+    let known: Vec<&str> = FILTERS.iter().copied().chain(["volume"]).collect();
+    let Some(filter) = filter(&params, &params.filters(&known)?)? else { return Ok(json(&Vec::<Summary>::new())) };
+    let mut list = rows(&engine, &caller, &filter).await?;
+    if params.flag("size") {
+        for row in &mut list {
+            // One that was removed meanwhile has no size.
+            if let Ok(size) = engine.container_size(&caller, &row.id).await {
+                (row.size_rw, row.size_root_fs) = (size.writable_bytes as i64, size.total_bytes as i64);
+            }
+        }
+    }
+    Ok(json(&list))
+}
+
+pub async fn rows(engine: &Engine, caller: &Caller, filter: &ListFilter) -> ApiResult<Vec<Summary>> {
+    let volumes = engine.volumes_dir();
+    Ok(engine.list_containers(caller, filter).await?.iter().map(|container| show(container, &volumes)).collect())
+}
+
+/// `None` if nothing can match.
+fn filter(params: &Params, filters: &Filters) -> ApiResult<Option<ListFilter>> {
+    let limit: Option<i64> = params.parsed("limit")?;
+    // Nothing here is a task of a swarm, and no container has a health check yet.
+    let nothing = filters.flag("is-task")? == Some(true) || (!filters.get("health").is_empty() && !filters.get("health").iter().any(|health| health == "none"));
+    let states =
+        filters.get("status").iter().map(|text| text.parse::<State>().map_err(|error| ApiError::invalid(format!("invalid filter 'status={text}': {error}"))));
+    let filter = ListFilter {
+        all: params.flag("all"),
+        limit: limit.filter(|limit| *limit > 0).map(|limit| limit as usize),
+        id: filters.get("id").to_vec(),
+        name: filters.get("name").to_vec(),
+        state: states.collect::<ApiResult<_>>()?,
+        label: filters.get("label").to_vec(),
+        ancestor: filters.get("ancestor").to_vec(),
+        exited: filters.parsed("exited")?,
+        network: filters.get("network").to_vec(),
+        volume: filters.get("volume").to_vec(),
+        before: filters.get("before").first().cloned(),
+        since: filters.get("since").first().cloned(),
+        publish: ports(filters.get("publish"))?,
+        expose: ports(filters.get("expose"))?,
+    };
+    Ok(Some(filter).filter(|_| !nothing))
+}
+
+/// `80`, `80/udp`, `8000-8080/tcp`.
+fn ports(texts: &[String]) -> ApiResult<Vec<PortBinding>> {
+    let read = |text: &String| PortBinding::parse(text).map_err(|error| ApiError::invalid(error.to_string()));
+    Ok(texts.iter().map(read).collect::<ApiResult<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// `volumes` is the folder of all volumes.
+pub fn show(container: &ContainerSummary, volumes: &str) -> Summary {
+    Summary {
+        id: container.id.to_string(),
+        names: vec![format!("/{}", container.name)],
+        image: container.image.clone(),
+        image_id: container.image_id.to_string(),
+        command: container.command.join(" "),
+        created: container.created_at_ms.div_euclid(1000),
+        ports: container.ports.iter().flat_map(port).collect(),
+        labels: container.labels.clone(),
+        state: container.state.to_string(),
+        status: container.status.clone(),
+        host_config: SummaryHostConfig { network_mode: container.network.clone(), annotations: None },
+        network_settings: SummaryNetworks { networks: networks(container) },
+        mounts: mounts::points(&container.mount_list, volumes),
+        ..Summary::default()
+    }
+}
+
+fn port(port: &PublishedPort) -> Vec<Port> {
+    let kind = port.protocol.to_string();
+    match port.host {
+        Some((ip, public_port)) => vec![Port { ip: ip.to_string(), private_port: port.container_port, public_port, kind }],
+        None => vec![Port { private_port: port.container_port, kind, ..Port::default() }],
+    }
+}
+
+fn networks(container: &ContainerSummary) -> BTreeMap<String, EndpointSettings> {
+    if container.network.starts_with("container:") {
+        return BTreeMap::new();
+    }
+    let ip = container.ip.map(|ip| ip.to_string()).unwrap_or_default();
+    let endpoint = EndpointSettings {
+        network_id: network_id(&container.network),
+        endpoint_id: container.ip.map(|_| endpoint_id(&container.id, &container.network)).unwrap_or_default(),
+        ip_address: ip,
+        ..EndpointSettings::default()
+    };
+    BTreeMap::from([(container.network.clone(), endpoint)])
+}

@@ -1,0 +1,38 @@
+//! `/containers` in all its verbs. Conversions: `spec` and `host` (docker's wish in our words), `inspect` and `shown` (the way back), `list`.
+
+mod attach;
+mod host;
+mod inspect;
+mod life;
+mod list;
+mod logs;
+mod mounts;
+mod shown;
+mod spec;
+mod stats;
+
+pub use life::size;
+
+use actix_web::web::{self, ServiceConfig};
+
+pub fn configure(app: &mut ServiceConfig) {
+    app.route("/containers/json", web::get().to(list::list));
+    app.route("/containers/create", web::post().to(life::create));
+    app.route("/containers/prune", web::post().to(life::prune));
+    app.route("/containers/{id}/json", web::get().to(inspect::inspect));
+    app.route("/containers/{id}/start", web::post().to(life::start));
+    app.route("/containers/{id}/stop", web::post().to(life::stop));
+    app.route("/containers/{id}/restart", web::post().to(life::restart));
+    app.route("/containers/{id}/kill", web::post().to(life::kill));
+    app.route("/containers/{id}/pause", web::post().to(life::pause));
+    app.route("/containers/{id}/unpause", web::post().to(life::unpause));
+    app.route("/containers/{id}/rename", web::post().to(life::rename));
+    app.route("/containers/{id}/resize", web::post().to(life::resize));
+    app.route("/containers/{id}/wait", web::post().to(life::wait));
+    app.route("/containers/{id}", web::delete().to(life::remove));
+    app.route("/containers/{id}/top", web::get().to(stats::top));
+    app.route("/containers/{id}/stats", web::get().to(stats::stats));
+    app.route("/containers/{id}/logs", web::get().to(logs::logs));
+    app.route("/containers/{id}/attach", web::post().to(attach::attach));
+    app.route("/containers/{id}/attach/ws", web::get().to(attach::attach_ws));
+}

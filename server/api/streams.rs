@@ -1,0 +1,215 @@
+//! A client and a process joined: what comes from the process goes out in frames or raw, what the client sends goes in.
+//!
+//! Both ways are bounded: a client that does not read holds up its own stream, a process that does not read its input holds up the client.
+//! A client that goes away takes nothing with it.
+
+use crate::connection::Connection;
+use crate::detach::DetachKeys;
+use crate::head::Hijack;
+use crate::version::Spoken;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::web::{Bytes, Payload};
+use actix_web::{Error, HttpRequest, HttpResponse};
+use futures_util::{Stream as _, StreamExt as _};
+use gantry_engine::{Attached, Engine, Input, Output, OutputStream};
+use gantry_wire::docker::{MULTIPLEXED, RAW, Stream, header};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use tokio_util::sync::CancellationToken;
+
+/// What becomes of the client's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// Not joined.
+    No,
+    /// The process's input ends when the client says it has sent all.
+    Ends,
+    /// It stays open; the stream to the client ends instead, as with dockerd.
+    Stays,
+}
+
+/// How the two are joined.
+pub struct Join {
+    pub stdin: Stdin,
+    pub stdout: bool,
+    pub stderr: bool,
+    /// Looked for on terminals only.
+    pub detach: DetachKeys,
+}
+
+/// The content type of a stream. Multiplexed has a name of its own since 1.42, where the client could tell (`named`).
+pub fn content_type(tty: bool, named: bool, spoken: Spoken) -> &'static str {
+    if !tty && named && spoken.from(42) { MULTIPLEXED } else { RAW }
+}
+
+/// Takes the connection over. `rest` are bytes of the client that came with the request already.
+pub fn hijack(request: &HttpRequest, spoken: Spoken, engine: &Engine, attached: Attached, join: Join, body: Payload, rest: Bytes) -> HttpResponse {
+    let asked = request.conn_data::<Connection>().map(Connection::hijack).unwrap_or_default();
+    let Attached { tty, output, input } = attached;
+    let done = CancellationToken::new();
+    // Without a hijacked connection there is no way in but the body, which has been read.
+    if asked == Hijack::No {
+        drop(input);
+    } else {
+        let keys = if tty { join.detach } else { DetachKeys::none() };
+        actix_rt::spawn(pump(request.clone(), Feed { input, stdin: join.stdin, keys, done: done.clone() }, body, rest));
+    }
+    let frames = Frames { output, tty, stdout: join.stdout, stderr: join.stderr, queue: VecDeque::new(), _done: done.clone().drop_guard() };
+    let stop = engine.stopping();
+    let ended = async move {
+        tokio::select! {
+            () = done.cancelled() => {}
+            () = stop => {}
+        }
+    };
+    // Old clients lose what comes in the same packet as the head.
+    let first = futures_util::stream::once(yield_now()).filter_map(|()| std::future::ready(None));
+    let rest = futures_util::stream::unfold(frames, |mut frames| async move { frames.next().await.map(|bytes| (bytes, frames)) });
+    let body = first.chain(rest).map(Ok::<_, Error>).take_until(Box::pin(ended));
+    answer(asked, content_type(tty, asked == Hijack::Upgrade, spoken), body)
+}
+
+fn answer(asked: Hijack, content_type: &'static str, body: impl futures_util::Stream<Item = Result<Bytes, Error>> + 'static) -> HttpResponse {
+    let body = Box::pin(body);
+    if asked == Hijack::Upgrade {
+        return HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)
+            .reason("UPGRADED")
+            .upgrade("tcp")
+            .insert_header((CONTENT_TYPE, content_type))
+            .streaming(body);
+    }
+    let mut answer = HttpResponse::Ok().no_chunking(0).insert_header((CONTENT_TYPE, content_type)).streaming(body);
+    answer.headers_mut().remove(CONTENT_LENGTH);
+    answer.head_mut().set_connection_type(ConnectionType::Close);
+    answer
+}
+
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The process's output as the client gets it.
+struct Frames {
+    output: tokio::sync::mpsc::Receiver<Output>,
+    tty: bool,
+    stdout: bool,
+    stderr: bool,
+    /// A frame's header and payload are sent one after the other: nothing is copied.
+    queue: VecDeque<Bytes>,
+    /// Tells the way in that nobody is there any more.
+    _done: tokio_util::sync::DropGuard,
+}
+
+impl Frames {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.queue.pop_front() {
+                return Some(bytes);
+            }
+            let (stream, wanted, bytes) = match self.output.recv().await? {
+                Output::Data { stream: OutputStream::Stdout, bytes, .. } => (Stream::Stdout, self.stdout, bytes),
+                Output::Data { stream: OutputStream::Stderr, bytes, .. } => (Stream::Stderr, self.stderr, bytes),
+                Output::Gap { from, to } => (Stream::System, !self.tty, Bytes::from(format!("{} bytes of output were lost\n", to - from))),
+                Output::Ended { .. } => return None,
+            };
+            if !wanted || bytes.is_empty() {
+                continue;
+            }
+            if !self.tty {
+                self.queue.push_back(Bytes::copy_from_slice(&header(stream, bytes.len() as u32)));
+            }
+            self.queue.push_back(bytes);
+        }
+    }
+}
+
+/// The way in.
+struct Feed {
+    input: Input,
+    stdin: Stdin,
+    keys: DetachKeys,
+    done: CancellationToken,
+}
+
+/// Passes the client's bytes on until it has sent all, is gone, or nothing more comes out.
+async fn pump(request: HttpRequest, mut feed: Feed, mut body: Payload, rest: Bytes) {
+    let done = feed.done.clone();
+    let carry = async {
+        if !feed.pass(rest).await {
+            return;
+        }
+        // An error is how the decoder tells that the client closed its half.
+        while let Some(Ok(bytes)) = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
+            if !feed.pass(bytes).await {
+                return;
+            }
+        }
+        match feed.stdin {
+            Stdin::Ends => drop(feed.input.close().await),
+            Stdin::Stays => return,
+            Stdin::No => {}
+        }
+        if let Some(connection) = request.conn_data::<Connection>() {
+            connection.gone().await;
+        }
+    };
+    tokio::select! {
+        () = carry => {}
+        () = done.cancelled() => {}
+    }
+    done.cancel();
+}
+
+impl Feed {
+    /// False if the client wants to leave or the process takes nothing more. Bytes for a process without input are passed over.
+    async fn pass(&mut self, bytes: Bytes) -> bool {
+        if self.stdin == Stdin::No || bytes.is_empty() {
+            return true;
+        }
+        match self.keys.filter(bytes) {
+            (bytes, true) => {
+                self.input.send(bytes).await;
+                false
+            }
+            (bytes, false) => {
+                // A process that is gone closes the stream itself, after its last byte.
+                let _ = bytes.is_empty() || self.input.send(bytes).await;
+                true
+            }
+        }
+    }
+}
+
+/// Exactly `length` bytes of `body`, and what came after them in the same piece.
+pub async fn take(body: &mut Payload, length: usize) -> Option<(Bytes, Bytes)> {
+    let mut taken = Vec::new();
+    while taken.len() < length {
+        let bytes = poll_fn(|cx| Pin::new(&mut *body).poll_next(cx)).await?.ok()?;
+        taken.extend_from_slice(&bytes);
+    }
+    let rest = taken.split_off(length);
+    Some((taken.into(), rest.into()))
+}
+
+/// All of `body`, if it is not more than `limit` bytes.
+pub async fn take_all(body: &mut Payload, limit: usize) -> Option<Bytes> {
+    let mut taken = Vec::new();
+    while let Some(bytes) = poll_fn(|cx| Pin::new(&mut *body).poll_next(cx)).await {
+        taken.extend_from_slice(&bytes.ok()?);
+        if taken.len() > limit {
+            return None;
+        }
+    }
+    Some(taken.into())
+}
