@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 /// How long a client may go on sending after we have said all: it reads our answer before it sees the connection reset.
@@ -31,14 +30,14 @@ impl Connection {
 
     /// Waits until the client is wholly gone; a client that only sends nothing more is not.
     pub async fn gone(&self) {
-        let watched =
-            self.socket.as_ref().and_then(|socket| socket.try_clone().ok()).and_then(|socket| AsyncFd::with_interest(socket, Interest::WRITABLE).ok());
-        let Some(watched) = watched else { return std::future::pending().await };
-        while let Ok(mut guard) = watched.writable().await {
-            if guard.ready().is_write_closed() {
+        let again = self.socket.as_ref().and_then(|socket| socket.try_clone().ok()).and_then(|socket| UnixStream::from_std(socket.into()).ok());
+        let Some(watched) = again else { return std::future::pending().await };
+        while let Ok(ready) = watched.ready(Interest::WRITABLE).await {
+            if ready.is_write_closed() {
                 return;
             }
-            guard.clear_ready();
+            // This registration is ours alone: the next news is of a change.
+            let _ = watched.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         }
     }
 }

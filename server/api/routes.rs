@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use crate::query::MAX_BODY;
-use crate::{containers, exec, system};
+use crate::{containers, events, exec, gantry, images, networks, system, unsupported};
 use actix_web::web::{self, PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError as _};
 use gantry_model::Kind;
@@ -13,6 +13,11 @@ pub fn configure(app: &mut ServiceConfig) {
     app.route("/version", web::get().to(system::version));
     containers::configure(app);
     exec::configure(app);
+    images::configure(app);
+    networks::configure(app);
+    gantry::configure(app);
+    unsupported::configure(app);
+    app.route("/events", web::get().to(events::events));
     app.app_data(PayloadConfig::new(MAX_BODY));
     app.default_service(web::to(unknown));
 }

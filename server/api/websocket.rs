@@ -3,8 +3,8 @@
 use crate::detach::DetachKeys;
 use crate::error::{ApiError, ApiResult};
 use crate::streams::{Join, Stdin};
+use actix_web::HttpRequest;
 use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{AggregatedMessage, Session};
 use futures_util::StreamExt as _;
 use gantry_engine::{Attached, Engine, Input, Output, OutputStream};

@@ -1,6 +1,9 @@
 //! Verbs on images. Names and ids are in the database and, for lists, in memory; content is in the image store.
 
+mod filter;
 mod save;
+
+pub use filter::ImageFilter;
 
 use crate::authorize::authorize;
 use crate::clock::now_ms;

@@ -47,7 +47,7 @@ pub use events::{Event, EventFilter, EventKind, Events};
 pub use exec::ExecState;
 pub use gantry_images::{Change, ChangeKind, PathStat};
 pub use host::{Finding, HostInfo, HostLoad};
-pub use images::{HistoryEntry, ImageDetail, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed};
+pub use images::{HistoryEntry, ImageDetail, ImageFilter, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed};
 pub use jobs::{Job, JobKind, JobLine, JobState, JobWatch};
 pub use logs::{LogEntry, LogQuery, LogStream};
 pub use stats::{BlkioStats, CpuStats, MemoryStats, NetStats, StatsSample};

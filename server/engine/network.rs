@@ -135,6 +135,13 @@ fn route(line: &str) -> Option<Subnet> {
     Some(Subnet { base: u32::from_be_bytes(destination.to_ne_bytes()), bits: mask.count_ones() as u8 })
 }
 
+impl crate::Engine {
+    /// Subnet and gateway of the default bridge.
+    pub fn default_bridge(&self) -> (String, IpAddr) {
+        (self.inner.network.subnet(), self.inner.network.gateway())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ mod shown;
 mod spec;
 mod stats;
 
-pub use life::size;
+pub use life::{prune_filter, size};
 
 use actix_web::web::{self, ServiceConfig};
 
