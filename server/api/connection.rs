@@ -1,8 +1,11 @@
 //! One connection: the socket as the HTTP decoder sees it, and what handlers may know of it.
 
 use crate::head::{Head, Hijack, examine};
+use crate::query::MAX_BODY;
 use actix_rt::net::UnixStream;
-use std::cell::Cell;
+use actix_web::web::Bytes;
+use bytes::BytesMut;
+use std::cell::{Cell, RefCell};
 use std::future::Future as _;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -10,14 +13,24 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf};
 
 /// How long a client may go on sending after we have said all: it reads our answer before it sees the connection reset.
 const LINGER: Duration = Duration::from_secs(2);
+/// Bytes of the client read at once.
+const PIECE: usize = 64 << 10;
+
+/// Told by the socket's reader to the request's handler.
+#[derive(Default)]
+struct Told {
+    hijack: Cell<Hijack>,
+    /// What came behind the request already.
+    surplus: RefCell<Vec<u8>>,
+}
 
 /// What handlers may know of their connection.
 pub struct Connection {
-    hijack: Rc<Cell<Hijack>>,
+    told: Rc<Told>,
     socket: Option<OwnedFd>,
     /// The client's user id.
     pub peer_uid: Option<u32>,
@@ -25,45 +38,73 @@ pub struct Connection {
 
 impl Connection {
     pub fn hijack(&self) -> Hijack {
-        self.hijack.get()
+        self.told.hijack.get()
     }
 
-    /// Waits until the client is wholly gone; a client that only sends nothing more is not.
+    /// The client's bytes after its request, if it asked for the connection.
+    pub fn client(&self) -> Option<Client> {
+        if self.hijack() == Hijack::No {
+            return None;
+        }
+        let socket = self.socket.as_ref()?.try_clone().ok()?;
+        let buffer = BytesMut::from(self.told.surplus.take().as_slice());
+        Some(Client { buffer, socket: UnixStream::from_std(socket.into()).ok()? })
+    }
+}
+
+/// What a client sends on a connection that it asked for.
+pub struct Client {
+    /// What came behind the request at first; later where the next bytes are read to.
+    buffer: BytesMut,
+    socket: UnixStream,
+}
+
+impl Client {
+    /// The next bytes; `None` once the client has sent all.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        if self.buffer.is_empty() {
+            self.buffer.reserve(PIECE);
+            self.socket.read_buf(&mut self.buffer).await.ok()?;
+        }
+        Some(self.buffer.split().freeze()).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// Waits until the client is wholly gone; one that only sends nothing more is not.
     pub async fn gone(&self) {
-        let again = self.socket.as_ref().and_then(|socket| socket.try_clone().ok()).and_then(|socket| UnixStream::from_std(socket.into()).ok());
-        let Some(watched) = again else { return std::future::pending().await };
-        while let Ok(ready) = watched.ready(Interest::WRITABLE).await {
+        while let Ok(ready) = self.socket.ready(Interest::WRITABLE).await {
             if ready.is_write_closed() {
                 return;
             }
-            // This registration is ours alone: the next news is of a change.
-            let _ = watched.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            // Nobody writes through this registration, so it may forget that it could: the next news is of a change.
+            let _ = self.socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         }
     }
 }
 
-/// A socket whose first head is looked at, see [`crate::head`]. After that bytes pass through.
+/// A socket whose first head is looked at, see [`crate::head`]. A request for the connection is handed on alone: what comes behind it
+/// is left to its handler.
 pub struct Hijackable {
     io: UnixStream,
-    /// The first head as far as it has come; then what is left to be handed out.
+    /// The first request as far as it has come; then what is left to be handed out.
     buffer: Vec<u8>,
     handed: usize,
     examined: bool,
     eof: bool,
-    hijack: Rc<Cell<Hijack>>,
+    told: Rc<Told>,
     linger: Option<Pin<Box<actix_rt::time::Sleep>>>,
 }
 
 impl Hijackable {
     pub fn new(io: UnixStream) -> Self {
-        Self { io, buffer: Vec::new(), handed: 0, examined: false, eof: false, hijack: Rc::default(), linger: None }
+        Self { io, buffer: Vec::new(), handed: 0, examined: false, eof: false, told: Rc::default(), linger: None }
     }
 
     pub fn connection(&self) -> Connection {
-        Connection { hijack: self.hijack.clone(), socket: self.io.as_fd().try_clone_to_owned().ok(), peer_uid: self.io.peer_cred().ok().map(|peer| peer.uid()) }
+        Connection { told: self.told.clone(), socket: self.io.as_fd().try_clone_to_owned().ok(), peer_uid: self.io.peer_cred().ok().map(|peer| peer.uid()) }
     }
 
     fn poll_examine(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut wanted = None;
         while !self.examined {
             let mut chunk = [0u8; 4096];
             let mut read = ReadBuf::new(&mut chunk);
@@ -76,13 +117,17 @@ impl Hijackable {
                 break;
             }
             self.buffer.extend_from_slice(read.filled());
-            match examine(&self.buffer) {
-                Head::Partial => {}
-                Head::Untouched => self.examined = true,
-                Head::Rewritten(hijack, bytes) => {
-                    self.hijack.set(hijack);
-                    self.buffer = bytes;
-                    self.examined = true;
+            // Looked at once: while its body comes, a request stays what it is.
+            wanted = wanted.or_else(|| match examine(&self.buffer, MAX_BODY) {
+                Head::Partial => None,
+                Head::Other => Some((Hijack::No, 0)),
+                Head::Asks(hijack, length) => Some((hijack, length)),
+            });
+            if let Some((hijack, length)) = wanted.filter(|(_, length)| self.buffer.len() >= *length) {
+                self.examined = true;
+                if hijack != Hijack::No {
+                    self.told.hijack.set(hijack);
+                    self.told.surplus.replace(self.buffer.split_off(length));
                 }
             }
         }
@@ -111,6 +156,9 @@ impl AsyncRead for Hijackable {
                 (self.buffer, self.handed) = (Vec::new(), 0);
             }
             return Poll::Ready(Ok(()));
+        }
+        if self.told.hijack.get() != Hijack::No {
+            return Poll::Pending;
         }
         if self.eof {
             return Poll::Ready(Ok(()));
@@ -153,6 +201,10 @@ impl AsyncWrite for Hijackable {
                     Some(Poll::Pending) => return Poll::Pending,
                     _ => break,
                 },
+            }
+            // A client that sends without end is held to the time too.
+            if self.linger.as_ref().is_some_and(|linger| linger.is_elapsed()) {
+                break;
             }
         }
         Poll::Ready(Ok(()))

@@ -5,11 +5,10 @@ use crate::caller::Peer;
 use crate::containers::size;
 use crate::detach::DetachKeys;
 use crate::error::{ApiError, ApiResult};
-use crate::query::{Json, MAX_BODY, Params, read};
-use crate::streams::{Join, Stdin, hijack, take, take_all};
+use crate::query::{Json, Params};
+use crate::streams::{Join, Stdin, hijack};
 use crate::version::Spoken;
-use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::web::{self, Bytes, Data, Path, Payload, ServiceConfig};
+use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use gantry_engine::Engine;
 use gantry_model::{ExecId, ExecSpec, TermSize};
@@ -49,9 +48,15 @@ fn id(text: &str) -> ApiResult<ExecId> {
     text.parse().map_err(|_| ApiError::new(gantry_model::Kind::NotFound, format!("No such exec instance: {}", text.chars().take(80).collect::<String>())))
 }
 
-async fn start(request: HttpRequest, engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, path: Path<String>, mut body: Payload) -> ApiResult {
+async fn start(
+    request: HttpRequest,
+    engine: Data<Engine>,
+    Peer(caller): Peer,
+    spoken: Spoken,
+    path: Path<String>,
+    Json(options): Json<StartExec>,
+) -> ApiResult {
     let id = id(&path)?;
-    let (options, rest) = options(&request, &mut body).await?;
     if options.detach {
         engine.start_exec_detached(&caller, &id).await?;
         return Ok(HttpResponse::Ok().finish());
@@ -60,25 +65,7 @@ async fn start(request: HttpRequest, engine: Data<Engine>, Peer(caller): Peer, s
     let attached = engine.start_exec(&caller, &id, console(options.console_size)).await?;
     let stdin = if spec.open_stdin { Stdin::Ends } else { Stdin::No };
     let join = Join { stdin, stdout: true, stderr: true, detach: DetachKeys::parse("")? };
-    Ok(hijack(&request, spoken, &engine, attached, join, body, rest))
-}
-
-/// The JSON at the front of a connection that is input from there on, and what came behind it already.
-async fn options(request: &HttpRequest, body: &mut Payload) -> ApiResult<(StartExec, Bytes)> {
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).map(str::trim).map(str::parse::<usize>);
-    match length {
-        Some(Ok(length)) if length <= MAX_BODY => {
-            let (json, rest) = take(body, length).await.ok_or_else(|| ApiError::invalid("the request was cut short"))?;
-            Ok((read(&json)?, rest))
-        }
-        Some(_) => Err(ApiError::invalid("the Content-Length is no length of a request")),
-        // Chunked: the connection is not taken over, the body ends.
-        None if request.headers().contains_key("transfer-encoding") => {
-            let json = take_all(body, MAX_BODY).await.ok_or_else(|| ApiError::invalid("the request is cut short or too large"))?;
-            Ok((read(&json)?, Bytes::new()))
-        }
-        None => Ok((StartExec::default(), Bytes::new())),
-    }
+    Ok(hijack(&request, spoken, &engine, attached, join))
 }
 
 async fn resize(engine: Data<Engine>, Peer(caller): Peer, path: Path<String>, params: Params) -> ApiResult {

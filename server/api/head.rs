@@ -1,8 +1,7 @@
-//! The first request head of a connection: does it ask for the connection itself, and the same head as the HTTP decoder must see it.
-//! Bytes in, bytes out; `connection` reads and writes the socket.
+//! The first request head of a connection: does it ask for the connection itself? Bytes in, an answer out; `connection` reads the socket.
 //!
-//! actix hands a connection over as raw bytes both ways only for `Upgrade: websocket`. Docker's clients say `Upgrade: tcp`, older ones
-//! say nothing and just go on. Their heads are rewritten here; how they asked is told beside the bytes, never in a header a client could forge.
+//! Docker's clients say `Upgrade: tcp` or, the older ones, nothing: after the request the connection carries raw bytes both ways.
+//! The HTTP decoder would take those for the next request, so it gets the request and nothing more.
 
 /// Heads beyond this are not looked at.
 const MAX_HEAD: usize = 64 << 10;
@@ -20,39 +19,49 @@ pub enum Hijack {
 }
 
 /// What the first bytes of a connection are.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head {
     /// More bytes are needed.
     Partial,
-    /// Not a head that is rewritten.
-    Untouched,
-    /// Bytes to be read instead: the rewritten head, and what came after it as it was.
-    Rewritten(Hijack, Vec<u8>),
+    /// A request like any other, or none at all.
+    Other,
+    /// A request for the connection: after this many bytes, head and body, it is the client's.
+    Asks(Hijack, usize),
 }
 
-/// Looks at the first bytes of a connection.
-pub fn examine(bytes: &[u8]) -> Head {
+/// Looks at the first bytes of a connection. A body of more than `max_body` bytes is no request for a connection.
+pub fn examine(bytes: &[u8], max_body: usize) -> Head {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) => match wanted(&request) {
-            Hijack::No => Head::Untouched,
-            hijack => Head::Rewritten(hijack, rewrite(&request, &bytes[length..])),
+        Ok(httparse::Status::Complete(head)) => match (wanted(&request), body_length(&request)) {
+            (Hijack::No, _) | (_, None) => Head::Other,
+            (_, Some(body)) if body > max_body => Head::Other,
+            (hijack, Some(body)) => Head::Asks(hijack, head + body),
         },
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => Head::Partial,
         // The decoder says what is wrong with it.
-        Ok(httparse::Status::Partial) | Err(_) => Head::Untouched,
+        Ok(httparse::Status::Partial) | Err(_) => Head::Other,
     }
 }
 
 fn wanted(request: &httparse::Request<'_, '_>) -> Hijack {
-    let framed = values(request, "transfer-encoding").next().is_some();
     let asks = values(request, "connection").any(|value| value.split(|b| *b == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade")));
     match values(request, "upgrade").next() {
-        _ if framed => Hijack::No,
         Some(to) if asks && to.eq_ignore_ascii_case(b"tcp") => Hijack::Upgrade,
         None if request.method == Some("POST") && is_stream(request.path.unwrap_or_default()) => Hijack::Plain,
         _ => Hijack::No,
+    }
+}
+
+/// `None` if the head does not tell.
+fn body_length(request: &httparse::Request<'_, '_>) -> Option<usize> {
+    if values(request, "transfer-encoding").next().is_some() {
+        return None;
+    }
+    match values(request, "content-length").next() {
+        None => Some(0),
+        Some(text) => std::str::from_utf8(text).ok()?.parse().ok(),
     }
 }
 
@@ -64,71 +73,54 @@ fn values<'a>(request: &'a httparse::Request<'_, '_>, name: &'static str) -> imp
 fn is_stream(target: &str) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     let mut parts = path.split('/').skip(1).skip_while(|part| part.starts_with("v1."));
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some("containers"), Some(_), Some("attach"), None) | (Some("exec"), Some(_), Some("start"), None) => true,
-        _ => false,
-    }
-}
-
-fn rewrite(request: &httparse::Request<'_, '_>, rest: &[u8]) -> Vec<u8> {
-    let mut head = Vec::with_capacity(512 + rest.len());
-    let (method, path) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
-    head.extend_from_slice(format!("{method} {path} HTTP/1.{}\r\n", request.version.unwrap_or(1)).as_bytes());
-    for header in request.headers.iter().filter(|header| !["connection", "upgrade"].iter().any(|name| header.name.eq_ignore_ascii_case(name))) {
-        head.extend_from_slice(header.name.as_bytes());
-        head.extend_from_slice(b": ");
-        head.extend_from_slice(header.value);
-        head.extend_from_slice(b"\r\n");
-    }
-    head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-    head.extend_from_slice(rest);
-    head
+    matches!(
+        (parts.next(), parts.next(), parts.next(), parts.next()),
+        (Some("containers"), Some(_), Some("attach"), None) | (Some("exec"), Some(_), Some("start"), None)
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(head: Head) -> (Hijack, String) {
-        match head {
-            Head::Rewritten(hijack, bytes) => (hijack, String::from_utf8(bytes).expect("ASCII")),
-            other => panic!("{other:?}"),
-        }
-    }
+    const MAX: usize = 1 << 20;
 
     #[test]
-    fn a_head_that_asks_for_tcp_is_rewritten_and_what_follows_stays() {
+    fn a_head_that_asks_for_tcp_is_known_and_so_is_where_the_request_ends() {
         let asked = b"POST /v1.51/exec/ab/start HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\nConnection: keep-alive, Upgrade\r\nUpgrade: TCP\r\n\r\n{}stdin";
-        for cut in 0..asked.len() - 7 {
-            assert_eq!(examine(&asked[..cut]), Head::Partial, "{cut}");
+        let head = asked.len() - "{}stdin".len();
+        for cut in 0..head {
+            assert_eq!(examine(&asked[..cut], MAX), Head::Partial, "{cut}");
         }
-        let (hijack, head) = text(examine(asked));
-        assert_eq!(hijack, Hijack::Upgrade);
-        assert_eq!(head, "POST /v1.51/exec/ab/start HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n{}stdin");
+        for cut in head..=asked.len() {
+            assert_eq!(examine(&asked[..cut], MAX), Head::Asks(Hijack::Upgrade, head + 2), "{cut}");
+        }
+        assert_eq!(examine(asked, 1), Head::Other);
     }
 
     #[test]
     fn old_clients_hijack_without_a_word() {
-        let plain = |target: &str| examine(format!("POST {target} HTTP/1.1\r\nHost: d\r\n\r\n").as_bytes());
+        let plain = |target: &str| examine(format!("POST {target} HTTP/1.1\r\nHost: d\r\n\r\n").as_bytes(), MAX);
         for target in ["/containers/web/attach?stream=1", "/v1.24/containers/web/attach", "/exec/ab/start", "/v1.40/exec/ab/start?x"] {
-            assert_eq!(text(plain(target)).0, Hijack::Plain, "{target}");
+            assert!(matches!(plain(target), Head::Asks(Hijack::Plain, _)), "{target}");
         }
         for target in ["/containers/web/start", "/exec/ab/resize", "/containers/attach", "/containers/a/b/attach"] {
-            assert_eq!(plain(target), Head::Untouched, "{target}");
+            assert_eq!(plain(target), Head::Other, "{target}");
         }
     }
 
     #[test]
-    fn everything_else_goes_through_as_it_is() {
+    fn everything_else_is_a_request_like_any_other() {
         for asked in [
             "GET /events HTTP/1.1\r\nHost: d\r\n\r\n",
             "GET /containers/a/attach/ws HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
             "POST /session HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
             "POST /exec/a/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST /exec/a/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: -1\r\n\r\n",
             "\x16\x03\x01 not HTTP",
         ] {
-            assert_eq!(examine(asked.as_bytes()), Head::Untouched, "{asked}");
+            assert_eq!(examine(asked.as_bytes(), MAX), Head::Other, "{asked}");
         }
-        assert_eq!(examine(&vec![b'a'; MAX_HEAD]), Head::Untouched);
+        assert_eq!(examine(&vec![b'a'; MAX_HEAD], MAX), Head::Other);
     }
 }

@@ -3,20 +3,19 @@
 //! Both ways are bounded: a client that does not read holds up its own stream, a process that does not read its input holds up the client.
 //! A client that goes away takes nothing with it.
 
-use crate::connection::Connection;
+use crate::connection::{Client, Connection};
 use crate::detach::DetachKeys;
 use crate::head::Hijack;
 use crate::version::Spoken;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::http::{ConnectionType, StatusCode};
-use actix_web::web::{Bytes, Payload};
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpRequest, HttpResponse};
-use futures_util::{Stream as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use gantry_engine::{Attached, Engine, Input, Output, OutputStream};
 use gantry_wire::docker::{MULTIPLEXED, RAW, Stream, header};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::Poll;
 use tokio_util::sync::CancellationToken;
 
@@ -45,17 +44,16 @@ pub fn content_type(tty: bool, named: bool, spoken: Spoken) -> &'static str {
     if !tty && named && spoken.from(42) { MULTIPLEXED } else { RAW }
 }
 
-/// Takes the connection over. `rest` are bytes of the client that came with the request already.
-pub fn hijack(request: &HttpRequest, spoken: Spoken, engine: &Engine, attached: Attached, join: Join, body: Payload, rest: Bytes) -> HttpResponse {
-    let asked = request.conn_data::<Connection>().map(Connection::hijack).unwrap_or_default();
+/// Takes the connection over.
+pub fn hijack(request: &HttpRequest, spoken: Spoken, engine: &Engine, attached: Attached, join: Join) -> HttpResponse {
+    let connection = request.conn_data::<Connection>();
+    let asked = connection.map(Connection::hijack).unwrap_or_default();
     let Attached { tty, output, input } = attached;
     let done = CancellationToken::new();
-    // Without a hijacked connection there is no way in but the body, which has been read.
-    if asked == Hijack::No {
-        drop(input);
-    } else {
+    // A connection that is not handed over has no way in: its request has ended.
+    if let Some(client) = connection.and_then(Connection::client) {
         let keys = if tty { join.detach } else { DetachKeys::none() };
-        actix_rt::spawn(pump(request.clone(), Feed { input, stdin: join.stdin, keys, done: done.clone() }, body, rest));
+        actix_rt::spawn(pump(client, Feed { input, stdin: join.stdin, keys, done: done.clone() }));
     }
     let frames = Frames { output, tty, stdout: join.stdout, stderr: join.stderr, queue: VecDeque::new(), _done: done.clone().drop_guard() };
     let stop = engine.stopping();
@@ -73,17 +71,18 @@ pub fn hijack(request: &HttpRequest, spoken: Spoken, engine: &Engine, attached: 
 }
 
 fn answer(asked: Hijack, content_type: &'static str, body: impl futures_util::Stream<Item = Result<Bytes, Error>> + 'static) -> HttpResponse {
-    let body = Box::pin(body);
+    let mut answer = match asked {
+        Hijack::Upgrade => HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS),
+        Hijack::Plain | Hijack::No => HttpResponse::Ok(),
+    };
     if asked == Hijack::Upgrade {
-        return HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)
-            .reason("UPGRADED")
-            .upgrade("tcp")
-            .insert_header((CONTENT_TYPE, content_type))
-            .streaming(body);
+        answer.reason("UPGRADED").upgrade("tcp");
+    } else {
+        answer.force_close();
     }
-    let mut answer = HttpResponse::Ok().no_chunking(0).insert_header((CONTENT_TYPE, content_type)).streaming(body);
-    answer.headers_mut().remove(CONTENT_LENGTH);
-    answer.head_mut().set_connection_type(ConnectionType::Close);
+    let mut answer = answer.insert_header((CONTENT_TYPE, content_type)).streaming(Box::pin(body));
+    // Neither length nor chunks: it ends with the connection.
+    answer.head_mut().no_chunking(true);
     answer
 }
 
@@ -143,14 +142,10 @@ struct Feed {
 }
 
 /// Passes the client's bytes on until it has sent all, is gone, or nothing more comes out.
-async fn pump(request: HttpRequest, mut feed: Feed, mut body: Payload, rest: Bytes) {
+async fn pump(mut client: Client, mut feed: Feed) {
     let done = feed.done.clone();
     let carry = async {
-        if !feed.pass(rest).await {
-            return;
-        }
-        // An error is how the decoder tells that the client closed its half.
-        while let Some(Ok(bytes)) = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
+        while let Some(bytes) = client.next().await {
             if !feed.pass(bytes).await {
                 return;
             }
@@ -160,9 +155,7 @@ async fn pump(request: HttpRequest, mut feed: Feed, mut body: Payload, rest: Byt
             Stdin::Stays => return,
             Stdin::No => {}
         }
-        if let Some(connection) = request.conn_data::<Connection>() {
-            connection.gone().await;
-        }
+        client.gone().await;
     };
     tokio::select! {
         () = carry => {}
@@ -189,27 +182,4 @@ impl Feed {
             }
         }
     }
-}
-
-/// Exactly `length` bytes of `body`, and what came after them in the same piece.
-pub async fn take(body: &mut Payload, length: usize) -> Option<(Bytes, Bytes)> {
-    let mut taken = Vec::new();
-    while taken.len() < length {
-        let bytes = poll_fn(|cx| Pin::new(&mut *body).poll_next(cx)).await?.ok()?;
-        taken.extend_from_slice(&bytes);
-    }
-    let rest = taken.split_off(length);
-    Some((taken.into(), rest.into()))
-}
-
-/// All of `body`, if it is not more than `limit` bytes.
-pub async fn take_all(body: &mut Payload, limit: usize) -> Option<Bytes> {
-    let mut taken = Vec::new();
-    while let Some(bytes) = poll_fn(|cx| Pin::new(&mut *body).poll_next(cx)).await {
-        taken.extend_from_slice(&bytes.ok()?);
-        if taken.len() > limit {
-            return None;
-        }
-    }
-    Some(taken.into())
 }

@@ -8,7 +8,7 @@ use crate::streams::{Join, Stdin, hijack};
 use crate::version::Spoken;
 use crate::websocket;
 use actix_web::HttpRequest;
-use actix_web::web::{Bytes, Data, Path, Payload};
+use actix_web::web::{Data, Path, Payload};
 use gantry_engine::{AttachOptions, Attached, Engine};
 use gantry_model::{Caller, Kind};
 
@@ -37,17 +37,9 @@ async fn join(engine: &Engine, caller: &Caller, id: &str, params: &Params) -> Ap
     Ok((attached, Join { stdin, stdout: options.stdout, stderr: options.stderr, detach }))
 }
 
-pub async fn attach(
-    request: HttpRequest,
-    engine: Data<Engine>,
-    Peer(caller): Peer,
-    spoken: Spoken,
-    id: Path<String>,
-    params: Params,
-    body: Payload,
-) -> ApiResult {
+pub async fn attach(request: HttpRequest, engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, id: Path<String>, params: Params) -> ApiResult {
     let (attached, join) = join(&engine, &caller, &id, &params).await?;
-    Ok(hijack(&request, spoken, &engine, attached, join, body, Bytes::new()))
+    Ok(hijack(&request, spoken, &engine, attached, join))
 }
 
 pub async fn attach_ws(request: HttpRequest, engine: Data<Engine>, Peer(caller): Peer, id: Path<String>, params: Params, body: Payload) -> ApiResult {
