@@ -223,6 +223,8 @@ mod tests {
             ..Fact::default()
         };
         set_fact(&db, &web.id, &web.fact).await.expect("update");
+        web.spec.limits.pids = Some(7);
+        set_spec(&db, &web.id, &web.spec).await.expect("update");
         assert_eq!(all(&db).await.expect("read"), [web]);
     }
 

@@ -9,6 +9,7 @@ mod prune;
 mod size;
 mod start;
 mod types;
+mod update;
 mod wait;
 
 pub use files::CommitWish;

@@ -67,7 +67,7 @@ impl Cgroup {
     }
 
     /// One round of freeze, SIGKILL, thaw; then waits for some of them.
-    fn kill_once(&self, end: Instant) -> Result<()> {
+    pub(super) fn kill_once(&self, end: Instant) -> Result<()> {
         // A frozen fork bomb does not fork. If it can't be frozen at once the next round gets the rest.
         let frozen = self.hold_still();
         let mut waiting = Vec::new();
@@ -93,7 +93,7 @@ impl Cgroup {
     }
 
     /// From every hierarchy: a process may have been moved away in one of them.
-    fn all_pids(&self) -> Result<Vec<i32>> {
+    pub(super) fn all_pids(&self) -> Result<Vec<i32>> {
         let mut pids = BTreeSet::new();
         for folder in &self.folders {
             collect(&folder.path, &mut pids)?;
