@@ -4,5 +4,6 @@ mod adoption;
 mod files;
 mod images;
 mod lifecycle;
+mod limits;
 mod security;
 mod support;

@@ -98,6 +98,11 @@ impl World {
         until("the monitors are gone", || monitors(&ours).is_empty());
     }
 
+    /// Cgroups of containers.
+    pub fn cgroups(&self) -> Vec<PathBuf> {
+        cgroups(&self.name)
+    }
+
     /// An engine in a process of its own, on the same folders. This one's must have ended.
     pub fn child(&self) -> Server {
         assert!(self.server.is_none(), "two engines can't share a folder");
