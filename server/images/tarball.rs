@@ -174,6 +174,9 @@ impl<R: Read> Walker<R> {
             }
             stored = 0;
         }
+        if kind != EntryKind::File && pax.has_holes() {
+            return Err(bad("holes in an entry that has no content".to_owned()));
+        }
         self.left = stored;
         self.padding = stored.next_multiple_of(BLOCK as u64) - stored;
         let sparse = if kind == EntryKind::File { self.sparse_map(header, flag, &pax).map_err(|e| e.within(&name_for_errors))? } else { None };

@@ -53,10 +53,15 @@ impl Records {
         self.records.iter().filter_map(|(key, value)| key.strip_prefix(PREFIX).map(|name| (name.to_vec(), value.clone()))).collect()
     }
 
+    /// True if they say that the file has holes.
+    pub fn has_holes(&self) -> bool {
+        !self.sparse_pairs.is_empty() || self.records.keys().any(|key| key.starts_with(b"GNU.sparse."))
+    }
+
     /// True if they would change where entries go or where the next header is.
     pub fn redirects(&self) -> bool {
-        let moves = |key: &Vec<u8>| matches!(key.as_slice(), b"path" | b"linkpath" | b"size") || key.starts_with(b"GNU.sparse.") || key.starts_with(b"SCHILY.");
-        !self.sparse_pairs.is_empty() || self.records.keys().any(moves)
+        let moves = |key: &Vec<u8>| matches!(key.as_slice(), b"path" | b"linkpath" | b"size") || key.starts_with(b"SCHILY.");
+        self.has_holes() || self.records.keys().any(moves)
     }
 
     pub fn merge(&mut self, other: Self) {

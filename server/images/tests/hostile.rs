@@ -93,6 +93,7 @@ fn malformed() -> Vec<Case> {
         ("size of letters", sized(*b"00000000zzz\0"), "unreadable size"),
         ("size of 8 exbibytes", sized([0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), "unpacks to more than"),
         ("extended size that is no number", one(t().pax(&[("size", b"-1")]).file("a", b"")), "unreadable size"),
+        ("folder with holes", one(t().pax(&[("GNU.sparse.size", b"1")]).folder("a")), "holes in an entry that has no content"),
         ("folder with content", one(t().raw(&Head::new("a/", b'5', 512), &[b'x'; 512])), "a size of 512 on an entry that has no content"),
         ("archive cut inside a file", cut(&whole, 700), "truncated"),
         ("archive cut inside a block", cut(&whole, 512 * 3 + 17), "truncated"),

@@ -200,12 +200,16 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     #[ignore = "needs GNU tar, and seconds"]
     fn what_the_walker_accepts_gnu_tar_lists_the_same(bytes in pieces()) {
-        if let (Ok(ours), Some(theirs)) = (ours(&bytes), gnu(&bytes)) {
+        // A name with a line end in it cannot be told from two lines.
+        let readable = |ours: &Vec<String>| !ours.iter().any(|line| line.contains(['\n', '\r']));
+        if let Some(ours) = ours(&bytes).ok().filter(readable)
+            && let Some(theirs) = gnu(&bytes)
+        {
             prop_assert_eq!(ours, theirs);
         }
     }
