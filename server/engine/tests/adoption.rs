@@ -1,7 +1,7 @@
 //! What an engine finds when it comes back, and what it does when a monitor dies.
 
 use crate::support::*;
-use gantry_engine::TerminalSpec;
+use gantry_engine::{RemoveOptions, TerminalSpec};
 use gantry_model::{ContainerSpec, RestartPolicy, State};
 
 fn always(text: &str) -> ContainerSpec {
@@ -51,6 +51,24 @@ fn what_ended_while_no_server_ran_is_known_afterwards() {
         let detail = engine.container(&root(), "brief").await.expect("it is known");
         assert_eq!((detail.summary.state, detail.summary.exit_code), (State::Exited, Some(9)));
     });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_container_whose_monitor_is_killed_ends_and_leaves_nothing() {
+    let world = World::with_busybox();
+    world.run(async |engine| {
+        let id = start(&engine, "web", script("sleep 1000")).await;
+        let pid = engine.container(&root(), "web").await.expect("there").summary.pid.expect("it runs");
+        kill_9(monitor_pid(&world, &id));
+        assert_eq!(exit_code(&engine, "web").await, 137);
+        until("its process is gone", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+        let detail = engine.container(&root(), "web").await.expect("there");
+        assert_eq!(detail.summary.state, State::Exited);
+        assert!(detail.error.contains("monitor was killed"), "{}", detail.error);
+        engine.remove_container(&root(), "web", RemoveOptions::default()).await.expect("removed");
+    });
+    world.nothing_is_left();
 }
 
 #[test]

@@ -29,6 +29,10 @@ pub(super) fn number(field: &[u8], what: &str) -> Result<i64, String> {
         }
         _ => {
             let digits = text(field).trim_ascii();
+            // GNU tar skips one zero byte before the digits, Go all of them.
+            if digits.is_empty() && !field.iter().all(|b| matches!(b, 0 | b' ')) {
+                return Err(format!("unreadable {what}: a zero byte before its digits"));
+            }
             if digits.is_empty() {
                 return Ok(0);
             }

@@ -90,6 +90,7 @@ fn malformed() -> Vec<Case> {
         ("negative size", sized(*b"-0000000001\0"), "negative size"),
         ("negative size, base 256", sized(minus), "negative size -2"),
         ("size beyond 64 bits", sized([0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), "unreadable size"),
+        ("size behind a zero byte", one(t().raw(&Head { size: *b"\0\0\000000777\0", ..Head::new("a", b'0', 0) }, &[])), "a zero byte before its digits"),
         ("size of letters", sized(*b"00000000zzz\0"), "unreadable size"),
         ("size of 8 exbibytes", sized([0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), "unpacks to more than"),
         ("extended size that is no number", one(t().pax(&[("size", b"-1")]).file("a", b"")), "unreadable size"),
