@@ -1,14 +1,30 @@
 //! All commands: which stand under which heading, and in which family.
 
+mod archives;
+mod completion;
+mod disk;
+mod events;
 mod exec;
+mod filter;
+mod images;
+mod info;
+mod inspect;
 mod life;
+mod logs;
+mod look;
+mod prune;
+mod ps;
 mod pull;
 mod run;
 mod start;
+mod stats;
+mod update;
+mod users;
 mod version;
+mod volumes;
 
 use crate::failure::Failure;
-use crate::tree::{Chapter, Entry, Family, entry};
+use crate::tree::{Chapter, Entry, Family, Verb, entry};
 use futures_util::StreamExt;
 
 const RUN: Entry = entry::<run::Run>("run", &[]);
@@ -23,21 +39,116 @@ const PAUSE: Entry = entry::<life::Pause>("pause", &[]);
 const UNPAUSE: Entry = entry::<life::Unpause>("unpause", &[]);
 const WAIT: Entry = entry::<life::Wait>("wait", &[]);
 const RENAME: Entry = entry::<life::Rename>("rename", &[]);
-const RM: Entry = entry::<life::Remove>("rm", &[]);
-const VERSION: Entry = entry::<version::Version>("version", &[]);
+const UPDATE: Entry = entry::<update::Update>("update", &[]);
+const LOGS: Entry = entry::<logs::Logs>("logs", &[]);
+const TOP: Entry = entry::<look::Top>("top", &[]);
+const STATS: Entry = entry::<stats::Stats>("stats", &[]);
+const PORT: Entry = entry::<look::Port>("port", &[]);
+const DIFF: Entry = entry::<look::Diff>("diff", &[]);
+const EXPLAIN: Entry = entry::<users::Explain>("explain", &[]);
+const EXPORT: Entry = entry::<archives::Export>("export", &[]);
+const COMMIT: Entry = entry::<archives::Commit>("commit", &[]);
+const LOAD: Entry = entry::<archives::Load>("load", &[]);
+const SAVE: Entry = entry::<archives::Save>("save", &[]);
+const IMPORT: Entry = entry::<archives::Import>("import", &[]);
+const TAG: Entry = entry::<archives::Tag>("tag", &[]);
+const HISTORY: Entry = entry::<images::History>("history", &[]);
+const EVENTS: Entry = entry::<events::Events>("events", &[]);
+const INFO: Entry = entry::<info::Info>("info", &[]);
+
+const fn alone<V: Verb>(name: &'static str) -> Entry {
+    entry::<V>(name, &[])
+}
 
 /// The headings of the first page.
 pub const CHAPTERS: &[Chapter] = &[
-    Chapter { title: "Run", verbs: &[RUN, EXEC, CREATE, START, ATTACH, STOP, RESTART, KILL, PAUSE, UNPAUSE, WAIT, RENAME, RM] },
-    Chapter { title: "This host", verbs: &[VERSION] },
+    Chapter {
+        title: "Run",
+        verbs: &[RUN, EXEC, CREATE, START, ATTACH, STOP, RESTART, KILL, PAUSE, UNPAUSE, WAIT, RENAME, UPDATE, alone::<life::Remove>("rm")],
+    },
+    Chapter { title: "Look", verbs: &[alone::<ps::Ps>("ps"), LOGS, TOP, STATS, PORT, DIFF, alone::<inspect::Inspect>("inspect"), EXPLAIN, EVENTS] },
+    Chapter {
+        title: "Images and files",
+        verbs: &[alone::<images::Images>("images"), LOAD, SAVE, IMPORT, EXPORT, COMMIT, TAG, HISTORY, alone::<archives::RemoveImage>("rmi")],
+    },
+    Chapter {
+        title: "This host",
+        verbs: &[alone::<version::Version>("version"), INFO, alone::<completion::Completion>("completion"), alone::<completion::Man>("man")],
+    },
 ];
 
 /// Commands with commands below them.
-pub const FAMILIES: &[Family] = &[Family {
-    name: "container",
-    about: "All that concerns containers",
-    verbs: &[RUN, EXEC, CREATE, START, ATTACH, STOP, RESTART, KILL, PAUSE, UNPAUSE, WAIT, RENAME, entry::<life::Remove>("rm", &["remove"])],
-}];
+pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "container",
+        about: "All that concerns containers",
+        verbs: &[
+            RUN,
+            EXEC,
+            CREATE,
+            START,
+            ATTACH,
+            STOP,
+            RESTART,
+            KILL,
+            PAUSE,
+            UNPAUSE,
+            WAIT,
+            RENAME,
+            UPDATE,
+            entry::<life::Remove>("rm", &["remove"]),
+            entry::<ps::Ps>("ls", &["list", "ps"]),
+            LOGS,
+            TOP,
+            STATS,
+            PORT,
+            DIFF,
+            alone::<inspect::InspectContainer>("inspect"),
+            EXPLAIN,
+            EXPORT,
+            COMMIT,
+            alone::<prune::Containers>("prune"),
+        ],
+    },
+    Family {
+        name: "image",
+        about: "All that concerns images",
+        verbs: &[
+            entry::<images::Images>("ls", &["list"]),
+            LOAD,
+            SAVE,
+            IMPORT,
+            TAG,
+            HISTORY,
+            alone::<inspect::InspectImage>("inspect"),
+            entry::<archives::RemoveImage>("rm", &["remove"]),
+            alone::<prune::Images>("prune"),
+        ],
+    },
+    Family {
+        name: "volume",
+        about: "All that concerns volumes",
+        verbs: &[
+            entry::<volumes::Ls>("ls", &["list"]),
+            alone::<volumes::New>("create"),
+            alone::<inspect::InspectVolume>("inspect"),
+            entry::<volumes::Remove>("rm", &["remove"]),
+            alone::<prune::Volumes>("prune"),
+        ],
+    },
+    Family { name: "system", about: "Look at and tidy up this host", verbs: &[alone::<disk::Df>("df"), EVENTS, INFO, alone::<prune::System>("prune")] },
+    Family {
+        name: "user",
+        about: "Users of the pages",
+        verbs: &[
+            alone::<users::Add>("add"),
+            alone::<users::Change>("change"),
+            entry::<users::Ls>("ls", &["list"]),
+            entry::<users::Remove>("rm", &["remove"]),
+            alone::<users::SetupCode>("setup-code"),
+        ],
+    },
+];
 
 /// Does something with each name, `at_once` of them at a time; prints what comes out in their order, and each failure.
 /// The exit code is 1 if one failed.

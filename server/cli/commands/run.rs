@@ -19,7 +19,7 @@ pub struct Run {
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
     /// Pass signals to the process, if it has no terminal
-    #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, action = clap::ArgAction::Set, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     sig_proxy: bool,
     #[command(flatten)]
     flags: ContainerFlags,
@@ -56,7 +56,7 @@ impl Verb for Run {
     async fn run(self, client: Client) -> Result<i32, Failure> {
         let keys = Keys::parse(self.detach_keys.as_deref())?;
         if self.detach && !self.flags.attach.is_empty() {
-            return Err(Failure::usage("conflicting options: cannot specify both --attach and --detach"));
+            return Err(Failure::new("conflicting options: cannot specify both --attach and --detach"));
         }
         let body = body(&self.flags, &self.words, self.detach)?;
         stream::check_tty(body.config.attach_stdin, body.config.tty)?;

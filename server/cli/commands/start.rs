@@ -33,7 +33,7 @@ pub struct Attach {
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
     /// Pass signals to the process, if it has no terminal
-    #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, action = clap::ArgAction::Set, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     sig_proxy: bool,
     #[arg(value_name = "CONTAINER")]
     container: String,

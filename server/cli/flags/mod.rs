@@ -12,6 +12,7 @@ mod security;
 mod times;
 mod units;
 
-pub use files::{environment, labels, pairs};
+pub use files::{environment, pairs};
 pub use times::{instant, now_secs};
-pub use units::{bytes, duration_ns, nano_cpus, restart_policy};
+use units::duration_ns;
+pub use units::restart_policy;

@@ -29,7 +29,7 @@ pub fn ports(publish: &[String], expose: &[String]) -> Result<Ports, Failure> {
         }
         let (range, protocol) = protocol(text).map_err(|error| bad(&error))?;
         let (first, last) = self::range(range).ok_or_else(|| bad("write 80 or 8000-8010/tcp"))?;
-        (first..=last).for_each(|port| drop(all.exposed.insert(format!("{port}/{protocol}"), Empty {})));
+        all.exposed.extend((first..=last).map(|port| (format!("{port}/{protocol}"), Empty {})));
     }
     Ok(all)
 }

@@ -29,8 +29,21 @@ const OPTIONAL: [&str; 18] = [
 ];
 
 /// Objects whose names are the user's: any may be missing.
-const MAPS: [&str; 12] =
-    ["Labels", "Options", "Ports", "Networks", "Annotations", "Sysctls", "Volumes", "ExposedPorts", "Tmpfs", "StorageOpt", "Config", "DriverOpts"];
+const MAPS: [&str; 13] = [
+    "Attributes",
+    "Labels",
+    "Options",
+    "Ports",
+    "Networks",
+    "Annotations",
+    "Sysctls",
+    "Volumes",
+    "ExposedPorts",
+    "Tmpfs",
+    "StorageOpt",
+    "Config",
+    "DriverOpts",
+];
 
 /// How deep templates may call each other.
 const CALLS: usize = 100;
@@ -275,11 +288,11 @@ impl<'a> Scope<'a> {
     fn path(&self, from: &Value, fields: &[String]) -> Result<Option<Value>, String> {
         let mut value = from;
         let mut parent = "";
-        for name in fields {
+        for (i, name) in fields.iter().enumerate() {
             match value {
                 Value::Map(members) => match members.iter().find(|(known, _)| known == name) {
                     Some((_, found)) => value = found,
-                    None => return self.absent(parent, name),
+                    None => return self.absent(parent, name, i + 1 == fields.len()),
                 },
                 Value::Null if self.missing != Missing::Inspect => return Ok(None),
                 Value::Null => return Err(format!("can't take field {name} of {}, which is empty", if parent.is_empty() { "." } else { parent })),
@@ -294,11 +307,12 @@ impl<'a> Scope<'a> {
         Ok(Some(value.clone()))
     }
 
-    fn absent(&self, parent: &str, name: &str) -> Result<Option<Value>, String> {
+    /// A member that is not there; `last` if no further one is taken of it.
+    fn absent(&self, parent: &str, name: &str, last: bool) -> Result<Option<Value>, String> {
         match self.missing {
             Missing::Empty => Ok(None),
+            Missing::Inspect if last && OPTIONAL.contains(&name) => Ok(Some(if MAPS.contains(&name) { Value::Map(Vec::new()) } else { Value::Null })),
             Missing::Inspect if MAPS.contains(&parent) => Ok(None),
-            Missing::Inspect if OPTIONAL.contains(&name) => Ok(Some(Value::Null)),
             _ => Err(format!("there is no field {name}{}", if parent.is_empty() { String::new() } else { format!(" in {parent}") })),
         }
     }

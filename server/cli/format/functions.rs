@@ -101,7 +101,7 @@ pub fn call(name: &str, arguments: Vec<Value>) -> Result<Value, String> {
         ("len", [other]) => return Err(format!("len of {}", kind(other))),
         ("html", _) => Value::Text(printed().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;").replace('\'', "&#39;")),
         ("js", _) => Value::Text(printed().replace('\\', "\\\\").replace('\'', "\\'").replace('"', "\\\"").replace('<', "\\u003C").replace('>', "\\u003E")),
-        ("urlquery", _) => Value::Text(crate::client::escape(&printed(), false)),
+        ("urlquery", _) => Value::Text(crate::client::escape(&printed(), false).replace("%20", "+")),
         ("raw", [value]) => value.clone(),
         _ => return Err(wrong()),
     })
@@ -271,7 +271,7 @@ fn one(verb: char, value: &Value, precision: Option<usize>) -> Result<String, St
         ('X', Value::Int(value)) => text = format!("{value:X}"),
         ('o', Value::Int(value)) => text = format!("{value:o}"),
         ('c', Value::Int(value)) => text.extend(u32::try_from(*value).ok().and_then(char::from_u32)),
-        ('x', Value::Text(value)) => value.bytes().for_each(|byte| drop(write!(text, "{byte:02x}"))),
+        ('x', Value::Text(value)) => value.bytes().for_each(|byte| text.push_str(&format!("{byte:02x}"))),
         ('t', Value::Bool(value)) => text = value.to_string(),
         ('f' | 'g', Value::Float(value)) => {
             text = precision.map_or_else(|| if verb == 'f' { format!("{value:.6}") } else { value.to_string() }, |digits| format!("{value:.digits$}"))

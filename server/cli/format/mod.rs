@@ -5,10 +5,12 @@ mod functions;
 mod parse;
 mod table;
 mod template;
+mod time;
 mod units;
 mod value;
 
 pub use table::{Column, Listing, columns};
 pub use template::{Missing, Template};
-pub use units::{ago, binary_size, decimal_size, ellipsis, human_duration, quote, short_id};
+pub use time::{event_time, local_time, utc_time, weekday_time};
+pub use units::{ago, binary_size, decimal_size, ellipsis, quote, short_id, wide_size};
 pub use value::{Value, indent_json};

@@ -24,10 +24,10 @@ pub enum Missing {
 
 impl Template {
     /// # Errors
-    /// Says where the template can't be understood; exit code 64, as docker's.
+    /// Says why the template can't be understood.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let nodes = parse::parse(text)
-            .map_err(|error| Failure::new(format!("template parsing error: {error}")).code(64).hint("a template looks like '{{.Name}}: {{json .State}}'"))?;
+            .map_err(|error| Failure::new(format!("template parsing error: {error}")).hint("a template looks like '{{.Name}}: {{json .State}}'"))?;
         Ok(Self { nodes, headings: false })
     }
 

@@ -7,6 +7,11 @@ pub fn decimal_size(bytes: f64) -> String {
     scaled(bytes, 1000.0, 3, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
+/// Thousands, four digits: `1.982MB`.
+pub fn wide_size(bytes: f64) -> String {
+    scaled(bytes, 1000.0, 4, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
 /// Powers of 1024: `7.5MiB`, four digits.
 pub fn binary_size(bytes: f64) -> String {
     scaled(bytes, 1024.0, 4, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])

@@ -1,7 +1,7 @@
 //! JSON values that keep the order of their keys and print as Go prints them.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// A JSON value; objects keep their order.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +61,7 @@ impl Value {
         match self {
             Self::Null => out.push_str("<nil>"),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Self::Int(value) => drop(write!(out, "{value}")),
+            Self::Int(value) => out.push_str(&value.to_string()),
             Self::Float(value) => out.push_str(&float(*value)),
             Self::Text(text) => out.push_str(text),
             Self::List(items) => {
@@ -138,9 +138,9 @@ fn json_text(text: &str, out: &mut String, html: bool) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' if html => drop(write!(out, "\\u{:04x}", c as u32)),
-            '\u{2028}' | '\u{2029}' => drop(write!(out, "\\u{:04x}", c as u32)),
-            c if (c as u32) < 0x20 => drop(write!(out, "\\u{:04x}", c as u32)),
+            '<' | '>' | '&' if html => out.push_str(&format!("\\u{:04x}", c as u32)),
+            '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", c as u32)),
             c => out.push(c),
         }
     }

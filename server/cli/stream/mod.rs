@@ -9,5 +9,4 @@ mod terminal;
 pub use attach::{End, Link, Resize, Session, pump};
 pub use detach::Keys;
 pub use signals::Signals;
-pub use stdio::{Input, Output};
 pub use terminal::{check_tty, is_terminal, size};

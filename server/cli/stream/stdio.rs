@@ -19,7 +19,7 @@ pub struct Input {
 impl Input {
     /// Must be called within the runtime.
     pub fn new() -> Self {
-        Self { ready: AsyncFd::with_interest(io::stdin(), Interest::READABLE).ok() }
+        Self { ready: watch(io::stdin(), Interest::READABLE).ok() }
     }
 
     /// Reads what is there, at least a byte; 0 is the end.
@@ -76,7 +76,7 @@ impl<F: AsFd + AsRawFd> Output<F> {
     async fn wait(&mut self) -> io::Result<()> {
         if self.ready.is_none() {
             // Only what can be full can be waited for.
-            self.ready = Some(AsyncFd::with_interest((self.make)(), Interest::WRITABLE)?);
+            self.ready = Some(watch((self.make)(), Interest::WRITABLE)?);
         }
         let ready = self.ready.as_ref().expect("set above");
         loop {
@@ -87,6 +87,12 @@ impl<F: AsFd + AsRawFd> Output<F> {
             guard.clear_ready();
         }
     }
+}
+
+/// Waits for a standard stream. Its descriptor stays open as long as this process lives, which the new function, being unsafe, asks of its caller.
+#[expect(deprecated, reason = "the successor is unsafe, and a standard stream keeps its descriptor")]
+fn watch<F: AsRawFd>(stream: F, interest: Interest) -> io::Result<AsyncFd<F>> {
+    AsyncFd::with_interest(stream, interest)
 }
 
 /// True if `stream` is ready at this moment, or broken, which the call itself will tell.

@@ -1,0 +1,76 @@
+//! `logs`: what a container wrote.
+
+use crate::client::{Client, segment};
+use crate::failure::{Attempt, Failure};
+use crate::flags::instant;
+use crate::tree::Verb;
+use clap::Args;
+use gantry_wire::docker::inspect::Inspect;
+use gantry_wire::docker::{FrameDecoder, Stream};
+use reqwest::Method;
+use std::io::Write;
+
+#[derive(Args)]
+pub struct Logs {
+    /// Show extra details
+    #[arg(long)]
+    details: bool,
+    /// Go on with what it writes from now on
+    #[arg(short, long)]
+    follow: bool,
+    /// Begin here: 10m, 2026-01-02T13:23:37Z or Unix seconds
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// End here
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Show the last lines only
+    #[arg(short = 'n', long, value_name = "LINES", default_value = "all")]
+    tail: String,
+    /// Show the time of each line
+    #[arg(short, long)]
+    timestamps: bool,
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+}
+
+impl Verb for Logs {
+    const USAGE: &'static str = "[OPTIONS] CONTAINER";
+    const ABOUT: &'static str = "Show what a container wrote";
+    const EXAMPLE: &'static str = "logs -f --tail 100 web";
+
+    async fn run(self, client: Client) -> Result<i32, Failure> {
+        let (now, zone) = (jiff::Timestamp::now(), jiff::tz::TimeZone::system());
+        let mut query = vec![("stdout", "1".to_owned()), ("stderr", "1".to_owned()), ("tail", self.tail.clone())];
+        for (name, wanted) in [("follow", self.follow), ("timestamps", self.timestamps), ("details", self.details)] {
+            query.extend(wanted.then(|| (name, "1".to_owned())));
+        }
+        for (name, time) in [("since", &self.since), ("until", &self.until)] {
+            if let Some(time) = time {
+                query.push((name, instant(time, now, &zone)?));
+            }
+        }
+        let inspect: Inspect = client.get(&format!("/containers/{}/json", segment(&self.container)), &[]).await?;
+        let mut response = client.send(Method::GET, &format!("/containers/{}/logs", inspect.id), &query, None).await?;
+        let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
+        let mut decoder = FrameDecoder::default();
+        while let Some(part) = response.chunk().await.map_err(|error| client.unreachable(&error))? {
+            if inspect.config.tty {
+                stdout.write_all(&part)?;
+            } else {
+                let mut written = Ok(());
+                let fed = decoder.feed(&part, |stream, piece| {
+                    let write = match stream {
+                        Stream::Stderr | Stream::System => stderr.write_all(piece),
+                        Stream::Stdout | Stream::Stdin => stdout.write_all(piece),
+                    };
+                    written = std::mem::replace(&mut written, Ok(())).and(write);
+                });
+                written?;
+                fed.attempt(|| "understand the log".to_owned())?;
+            }
+            stdout.flush()?;
+        }
+        Ok(0)
+    }
+}
