@@ -69,7 +69,8 @@ impl Folder {
         // One that can't be had (cpu with real-time processes) shall not take the others with it: a limit that needs it says so.
         for name in missing {
             match write(&path, &format!("+{name}")) {
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                // On a hybrid host the usual controllers are elsewhere, and nothing is lost.
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && self.controllers.contains(&Controller::Memory) => {
                     let processes = "has processes of its own, so cgroups below it can't have limits: move them to a cgroup below it";
                     return Err(CgroupError::Unsupported(format!("the cgroup {} {processes}", folder.display())));
                 }

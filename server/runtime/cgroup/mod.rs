@@ -17,7 +17,7 @@ mod remove;
 mod set;
 mod stats;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::CgroupError;
 pub use join::JoinPlan;
@@ -68,14 +68,31 @@ impl Cgroup {
         self.folders.iter().any(|folder| folder.path.is_dir())
     }
 
-    /// A cgroup below this one; `below` is relative. Where this one has no such folder, this one is used.
-    ///
-    /// # Errors
-    /// [`CgroupError::Invalid`] for a path that leads elsewhere.
+    /// Where a cgroup below this one is or would be; no path leads out of it.
     pub fn below(&self, below: &str) -> Result<Self> {
         let below = path::clean(below.trim_start_matches('/'))?;
         let folder = |folder: &Folder| Folder { path: folder.path.join(&below), ..folder.clone() };
         Ok(Self { folders: self.folders.iter().map(folder).collect() })
+    }
+
+    /// Replaces the folders of some controllers, or of all, by those below that are there.
+    /// `wish` is `below` or `controller,…:below`. Source: runc exec, `--cgroup`.
+    ///
+    /// # Errors
+    /// [`CgroupError::Missing`] if none is there.
+    pub fn moved_below(&self, wish: &str) -> Result<Self> {
+        let (names, below) = wish.split_once(':').unwrap_or(("", wish));
+        let mut found = false;
+        let mut moved = self.below(below)?;
+        for (folder, here) in moved.folders.iter_mut().zip(&self.folders) {
+            let named = names.is_empty() || here.controllers.iter().any(|controller| names.split(',').any(|name| name == controller.v1_name()));
+            if named && folder.path.is_dir() {
+                found = true;
+            } else {
+                folder.clone_from(here);
+            }
+        }
+        if found { Ok(moved) } else { Err(CgroupError::Missing(wish.to_owned())) }
     }
 
     /// The folder that has a controller, or does its work on v2.

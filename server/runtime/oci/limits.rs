@@ -110,7 +110,7 @@ pub(super) fn may_leave_processes(spec: &Spec) -> bool {
 /// The cgroup of one more process.
 pub(super) fn join(saved: &Saved, below: Option<&str>) -> Result<Option<Cgroup>> {
     match (&saved.cgroup, below) {
-        (Some(cgroup), Some(below)) => Ok(Some(cgroup.below(below)?)),
+        (Some(cgroup), Some(below)) => Ok(Some(cgroup.moved_below(below)?)),
         (None, Some(_)) => needed(saved).map(|_| None),
         (cgroup, None) => Ok(cgroup.clone()),
     }

@@ -16,6 +16,8 @@ mod show;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_limits;
 mod update;
 
 use args::{Cli, Command};

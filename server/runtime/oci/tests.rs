@@ -12,13 +12,13 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 /// A bundle and a folder for state; what still runs ends with it.
-struct Oci {
-    bundle: Bundle,
+pub(super) struct Oci {
+    pub(super) bundle: Bundle,
     root: PathBuf,
 }
 
 impl Oci {
-    fn new(script: &str) -> Self {
+    pub(super) fn new(script: &str) -> Self {
         let mut bundle = Bundle::new(script);
         // Others may run a container of the same name.
         bundle.set("/linux/cgroupsPath", json!(crate::testing::cgroup_name()));
@@ -28,7 +28,7 @@ impl Oci {
         oci
     }
 
-    fn change(&mut self, pointer: &str, value: Value) {
+    pub(super) fn change(&mut self, pointer: &str, value: Value) {
         self.bundle.set(pointer, value);
         self.write();
     }
@@ -37,7 +37,7 @@ impl Oci {
         fs::write(self.bundle.folder.path().join("config.json"), self.bundle.spec.to_string()).expect("written");
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(super) fn command(&self, args: &[&str]) -> Command {
         let tests = std::env::current_exe().expect("this binary");
         let program = tests.parent().and_then(|deps| deps.parent()).expect("a target folder").join("examples/gantry-oci");
         assert!(program.exists(), "cargo test builds {}", program.display());
@@ -47,41 +47,41 @@ impl Oci {
     }
 
     /// The standard output of a success.
-    fn ok(&self, args: &[&str]) -> String {
+    pub(super) fn ok(&self, args: &[&str]) -> String {
         let output = self.output(args);
         assert!(output.status.success(), "{args:?}: {output:?}");
         String::from_utf8(output.stdout).expect("text")
     }
 
     /// The standard error and the code of a failure.
-    fn fails(&self, args: &[&str]) -> (String, i32) {
+    pub(super) fn fails(&self, args: &[&str]) -> (String, i32) {
         let output = self.output(args);
         assert!(!output.status.success(), "{args:?}: {output:?}");
         (String::from_utf8(output.stderr).expect("text"), output.status.code().expect("it exits"))
     }
 
-    fn output(&self, args: &[&str]) -> Output {
+    pub(super) fn output(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("started")
     }
 
     /// A created container keeps its creator's outputs open, so they go to files.
-    fn create(&self, id: &str, more: &[&str]) {
+    pub(super) fn create(&self, id: &str, more: &[&str]) {
         let file = |name: &str| fs::File::create(self.bundle.folder.path().join(name)).expect("made");
         let mut command = self.command(&["create"]);
         let status = command.args(more).arg(id).stdout(file("out")).stderr(file("err")).status().expect("started");
         assert!(status.success(), "{}", self.file("err"));
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(super) fn file(&self, name: &str) -> String {
         fs::read_to_string(self.bundle.folder.path().join(name)).expect("read")
     }
 
-    fn state(&self, id: &str) -> Value {
+    pub(super) fn state(&self, id: &str) -> Value {
         serde_json::from_str(&self.ok(&["state", id])).expect("json")
     }
 }
 
-fn wait_for(what: &str, done: impl Fn() -> bool) {
+pub(super) fn wait_for(what: &str, done: impl Fn() -> bool) {
     for _ in 0..500 {
         if done() {
             return;

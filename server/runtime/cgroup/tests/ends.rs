@@ -4,7 +4,7 @@ use super::*;
 use std::os::unix::fs::DirBuilderExt as _;
 
 /// The folders of a cgroup below another one, made as a container with rights would make them.
-fn nested(cgroup: &Cgroup, name: &str) -> Cgroup {
+pub(crate) fn nested(cgroup: &Cgroup, name: &str) -> Cgroup {
     let below = cgroup.below(name).expect("a path");
     for folder in &below.folders {
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder.path).expect("made");

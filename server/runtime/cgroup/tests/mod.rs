@@ -1,7 +1,7 @@
 //! Limits on the real kernel. The same tests hold on v1, hybrid and v2 hosts; each looks where it is.
 
 mod cost;
-mod ends;
+pub(crate) mod ends;
 mod limits;
 
 use super::*;
