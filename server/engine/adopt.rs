@@ -30,6 +30,10 @@ pub(crate) async fn everything(engine: &Engine) -> Result<()> {
         }
     }
     remove_strangers(engine, &containers).await?;
+    // Containers go on without: it must not keep the server from starting.
+    if let Err(error) = engine.restore_network().await {
+        tracing::error!("restore the network of the containers: {}", error.chain());
+    }
     for volume in volumes::orphans(&engine.inner.db).await? {
         engine.drop_volume(&volume).await?;
     }

@@ -179,7 +179,7 @@ impl Engine {
         let launch = async {
             let mut client = Client::connect(&self.socket(&container.id)).await?;
             match client.request(Request::Exec(exec)).await? {
-                Reply::Started { pid } => Ok((client, pid)),
+                Reply::Started { pid, .. } => Ok((client, pid)),
                 other => Err(refused(&other)),
             }
         };

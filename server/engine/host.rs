@@ -136,10 +136,15 @@ impl Engine {
         }
         let probe = gantry_runtime::host::Paths { data_dir: config.data_dir.clone() };
         let findings = tokio::task::spawn_blocking(move || gantry_runtime::host::probe(&probe)).await?;
+        let network_findings = network.findings();
         let needs_setup = gantry_store::users::count(&db).await? == 0;
         let inner = Inner {
             facts: facts(hand.is_cgroup_v2()),
-            findings: findings.into_iter().map(|finding| Finding { what: finding.what, ok: finding.ok, costs: finding.costs }).collect(),
+            findings: findings
+                .into_iter()
+                .map(|finding| Finding { what: finding.what, ok: finding.ok, costs: finding.costs })
+                .chain(network_findings)
+                .collect(),
             spawner: Spawner::new(config.program.clone()),
             handle: tokio::runtime::Handle::current(),
             containers: crate::registry::Registry::default(),
@@ -171,9 +176,12 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Writes everything back. Containers go on.
+    /// Writes everything back. Containers go on; if none runs, bridge and firewall table go.
     pub async fn shut_down(&self) {
         self.inner.events.close();
+        if let Err(error) = self.leave_network().await {
+            tracing::warn!("remove the network that no container is on: {}", error.chain());
+        }
         self.inner.db.close().await;
         let hand = self.inner.hand.clone();
         let _ = tokio::task::spawn_blocking(move || hand.remove_empty_parent()).await;

@@ -89,6 +89,13 @@ pub(crate) fn process(pid: i32) -> Option<Process> {
     })
 }
 
+/// Start of a process in clock ticks since boot. Source: proc_pid_stat(5), field 22.
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold spaces and parentheses; the third field follows the last one.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
 /// Seconds since boot.
 pub(crate) fn uptime_secs() -> f64 {
     std::fs::read_to_string("/proc/uptime").ok().and_then(|text| text.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0.0)

@@ -19,6 +19,8 @@ pub enum MonitorError {
     Start(#[from] gantry_runtime::process::LaunchError),
     #[error(transparent)]
     Cgroup(#[from] gantry_runtime::cgroup::CgroupError),
+    #[error(transparent)]
+    Network(#[from] gantry_runtime::netlink::NetworkError),
     #[error("{what}: {source}")]
     System { what: &'static str, source: io::Error },
     /// A request that does not fit the state or is malformed.
@@ -31,6 +33,7 @@ impl MonitorError {
         match self {
             Self::Start(error) => error.kind(),
             Self::Cgroup(error) => error.kind(),
+            Self::Network(error) => error.kind(),
             Self::Refused { kind, .. } => *kind,
             Self::Description(error) => error.kind(),
             Self::Spec { .. } => Kind::Invalid,

@@ -2,11 +2,12 @@
 
 use crate::error::{MonitorError, Result};
 use crate::monitor::Monitor;
+use crate::network::Place;
 use crate::poll::{READ, Token};
-use gantry_model::{Kind, PortBinding, Signal};
+use gantry_model::{Kind, Signal};
 use gantry_runtime::cgroup::{Cgroup, Layout, OomWatch};
 use gantry_runtime::process::SeccompProgram;
-use gantry_wire::monitor::{EventKind, Launch, Network};
+use gantry_wire::monitor::{EventKind, Launch};
 use oci_spec::runtime::{LinuxResources, Spec};
 use rustix::event::epoll::EventFlags;
 
@@ -15,11 +16,7 @@ pub(crate) struct Ground {
     cgroup: Option<Cgroup>,
     memory: Option<OomWatch>,
     seccomp: Option<SeccompProgram>,
-    pub ports: Vec<PortBinding>,
-}
-
-fn unsupported(what: &str) -> MonitorError {
-    MonitorError::refused(Kind::Unsupported, format!("{what} is not possible yet"))
+    pub network: Place,
 }
 
 /// The filter that the engine compiled, or the one of the spec.
@@ -61,17 +58,6 @@ impl Ground {
         self.seccomp.as_ref()
     }
 
-    pub(crate) fn join_network(&mut self, launch: &Launch, _pid: i32) -> Result<()> {
-        match &launch.network {
-            Network::Bridge(_) => Err(unsupported("a bridge")),
-            Network::None | Network::Host | Network::Path(_) => Ok(()),
-        }
-    }
-
-    pub(crate) fn leave_network(&mut self) {
-        self.ports = Vec::new();
-    }
-
     pub(crate) fn signal_all(&self, signal: Signal) -> Result<()> {
         self.cgroup.as_ref().map_or(Ok(()), |cgroup| Ok(cgroup.signal_all(signal.number())?))
     }
@@ -94,7 +80,7 @@ impl Ground {
 
     /// The run did not begin.
     pub(crate) fn undo(&mut self) {
-        self.leave_network();
+        let _ = self.network.leave();
         if let Some(cgroup) = self.cgroup.take() {
             let _ = cgroup.kill_all().and_then(|()| cgroup.remove());
         }

@@ -6,6 +6,7 @@ use crate::files::{self, now_ns};
 use crate::ground::Ground;
 use crate::log::Log;
 use crate::monitor::Monitor;
+use crate::network::Place;
 use crate::poll::{READ, Timer, Token};
 use crate::session::{Input, MAIN, Session, Source, nonblocking};
 use gantry_model::{Kind, RestartPolicy, Signal, State, TermSize};
@@ -91,6 +92,8 @@ impl Monitor {
         let spec: Spec = serde_json::from_slice(&json).map_err(|source| MonitorError::Spec { path: launch.config_path.clone(), source })?;
         drop(json);
         let mut ground = Ground::prepare(launch, &spec)?;
+        let place = Place::reserve(launch, &spec).inspect_err(|_| ground.undo())?;
+        ground.network = place;
         let (stdio, mut pipes) = Pipes::new(launch.tty, launch.open_stdin, launch.term_size)?;
         let created = process::create(process::Launch {
             id: launch.id.as_str(),
@@ -109,7 +112,7 @@ impl Monitor {
         });
         let created = created.inspect_err(|_| ground.undo())?;
         let pid = created.pid;
-        let begun = ground.join_network(launch, pid).and_then(|()| Ok(created.start()?));
+        let begun = ground.network.join(launch, pid).and_then(|()| Ok(created.start()?));
         let mut running = begun.inspect_err(|_| ground.undo())?;
         drop(spec);
         pipes.take_terminal(running.terminal.take())?;
@@ -127,20 +130,29 @@ impl Monitor {
         pipes.give(session);
         (session.pid, session.pidfd, session.exit_code, session.ended, session.started_at_ns) = (pid, Some(running.pidfd), None, None, now);
         self.watch_memory(&mut ground);
-        self.status.ports.clone_from(&ground.ports);
+        self.status.ports = ground.network.ports().to_vec();
+        let told = ground.network.take_told();
         self.run = Some(Run { pid, ground, mounts: running.mounts, exit: None });
         self.status.state = State::Running;
         self.status.pid = Some(pid);
         self.status.pid_started = files::start_time(pid);
         self.status.started_at_ns = Some(now);
         self.status.oom_killed = false;
-        self.announce(EventKind::Started { pid });
-        for message in running.warnings {
+        self.announce(EventKind::Started { pid, ports: self.status.ports.clone() });
+        self.timers.set(Timer::Tidy, Duration::ZERO);
+        for message in running.warnings.into_iter().chain(told) {
             self.tell(EventKind::Error { message });
         }
         self.balance(MAIN);
         self.feed_input(MAIN);
         Ok(())
+    }
+
+    /// What may take its time, after everybody knows that the run began.
+    pub(crate) fn tidy(&mut self) {
+        if let Some(Err(error)) = self.run.as_ref().map(|run| run.ground.network.tidy()) {
+            self.tell(EventKind::Error { message: error.to_string() });
+        }
     }
 
     pub(crate) fn signal(&mut self, signal: Signal, all: bool) -> Result<()> {
@@ -225,7 +237,9 @@ impl Monitor {
         let Some(mut run) = self.run.take() else { return };
         self.sessions[0].input.reset();
         self.check_memory(&run.ground);
-        run.ground.leave_network();
+        if let Err(error) = run.ground.network.leave() {
+            self.tell(EventKind::Error { message: error.to_string() });
+        }
         let now = now_ns();
         let exit = run.exit.unwrap_or(process::Exit { code: 255, signal: None });
         let exit = Exit {

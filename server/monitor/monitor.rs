@@ -126,6 +126,7 @@ impl Monitor {
             Timer::Idle | Timer::Leave => self.leave_now(),
             Timer::Kill => self.kill(),
             Timer::Restart => self.restart(),
+            Timer::Tidy => self.tidy(),
             Timer::Drain(key) => self.drained(key),
             Timer::Close(key) => self.kill_session(key),
             Timer::Release(key) => self.release(key),

@@ -167,7 +167,7 @@ impl Monitor {
     fn request(&mut self, key: u32, request: Request) -> Result<()> {
         let reply = match request {
             Request::State => Reply::Status(Status { head: self.sessions[0].head, ..self.status.clone() }),
-            Request::Start => Reply::Started { pid: self.start()? },
+            Request::Start => Reply::Started { pid: self.start()?, ports: self.status.ports.clone() },
             Request::Signal { signal, all } => self.signal(signal, all).map(|()| Reply::Done)?,
             Request::Stop { signal, grace_ms } => {
                 self.stop(signal, grace_ms)?;
@@ -184,7 +184,7 @@ impl Monitor {
             Request::Exec(exec) => {
                 let (attach, id) = (exec.attach.clone(), exec.id.clone());
                 let pid = self.exec(exec)?;
-                self.answer(key, Reply::Started { pid });
+                self.answer(key, Reply::Started { pid, ports: Vec::new() });
                 if let Some(attach) = attach {
                     self.attach(key, Attach { session: Which::Exec(id), ..attach })?;
                 }

@@ -28,24 +28,62 @@ pub fn hosts(hostname: &str, domainname: &str, ip: Option<IpAddr>, gateway: Opti
     Ok(text)
 }
 
-/// /etc/resolv.conf: the user's servers, or those of the host that a container can reach (not its loopback).
+/// Where a container's questions to name servers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskingFrom {
+    /// The host's own network.
+    Host,
+    /// An IPv4 address behind the host.
+    Bridge,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// Asked when the host's own servers can't be reached from a bridge. Source: moby `libnetwork/internal/resolvconf`, `defaultIPv4NSs`.
+const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
+
+/// Whether all servers of a resolv.conf listen on loopback: systemd-resolved keeps the real ones in another file.
+pub fn is_stub(host: &str) -> bool {
+    let mut servers = values(host, "nameserver").into_iter().peekable();
+    servers.peek().is_some() && servers.all(|server| address(&server).is_some_and(|ip| ip.is_loopback()))
+}
+
+/// The words after `key` in all lines of a resolv.conf that have it.
+fn values(host: &str, key: &str) -> Vec<String> {
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let of_key = |line: &str| words(line).split_first().filter(|(first, _)| *first == key).map(|(_, rest)| rest.to_vec());
+    host.lines().filter_map(of_key).flatten().collect()
+}
+
+/// The address of a server, without its zone.
+fn address(server: &str) -> Option<IpAddr> {
+    server.split('%').next().and_then(|ip| ip.parse().ok())
+}
+
+/// /etc/resolv.conf: the user's servers, or those of the host that a container can reach.
 ///
 /// # Errors
 /// The first server that is not an address.
-pub fn resolv_conf(host: &str, host_network: bool, dns: &[String], search: &[String], options: &[String]) -> Result<String, String> {
+pub fn resolv_conf(host: &str, from: AskingFrom, dns: &[String], search: &[String], options: &[String]) -> Result<String, String> {
     let mut text = String::new();
-    let fields =
-        |key: &str| host.lines().filter_map(|line| line.trim().strip_prefix(key)).flat_map(str::split_whitespace).map(str::to_owned).collect::<Vec<_>>();
-    let mut servers: Vec<String> = if dns.is_empty() { fields("nameserver ") } else { dns.to_vec() };
-    if dns.is_empty() && !host_network {
-        servers.retain(|server| server.split('%').next().and_then(|ip| ip.parse::<IpAddr>().ok()).is_some_and(|ip| !ip.is_loopback()));
+    let mut servers = if dns.is_empty() { values(host, "nameserver") } else { dns.to_vec() };
+    if dns.is_empty() {
+        let reaches = |ip: IpAddr| match from {
+            AskingFrom::Host => true,
+            AskingFrom::Bridge => ip.is_ipv4() && !ip.is_loopback(),
+            AskingFrom::Nowhere => !ip.is_loopback(),
+        };
+        servers.retain(|server| address(server).is_some_and(reaches));
+        if servers.is_empty() && from == AskingFrom::Bridge {
+            servers = FALLBACK.map(str::to_owned).into();
+        }
     }
     for server in &servers {
-        server.split('%').next().unwrap_or_default().parse::<IpAddr>().map_err(|_| server.clone())?;
+        address(server).ok_or_else(|| server.clone())?;
         let _ = writeln!(text, "nameserver {server}");
     }
-    let search = if search.is_empty() { fields("search ") } else { search.iter().filter(|domain| domain.as_str() != ".").cloned().collect() };
-    let options = if options.is_empty() { fields("options ") } else { options.to_vec() };
+    let search = if search.is_empty() { values(host, "search") } else { search.iter().filter(|domain| domain.as_str() != ".").cloned().collect() };
+    let options = if options.is_empty() { values(host, "options") } else { options.to_vec() };
     for (key, values) in [("search", search), ("options", options)] {
         let clean: Vec<_> = values.into_iter().filter(|value| !value.chars().any(char::is_control)).collect();
         if !clean.is_empty() {
@@ -95,10 +133,28 @@ mod tests {
 
     #[test]
     fn the_hosts_loopback_resolver_is_left_out_of_a_bridged_container() {
-        let host = "nameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch a.example\n";
-        assert_eq!(resolv_conf(host, false, &[], &[], &[]).as_deref(), Ok("nameserver 10.0.0.2\nsearch a.example\n"));
-        assert_eq!(resolv_conf(host, true, &[], &[], &[]).as_deref(), Ok("nameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch a.example\n"));
-        assert_eq!(resolv_conf(host, false, &["1.1.1.1".into()], &[".".into()], &[]).as_deref(), Ok("nameserver 1.1.1.1\n"));
+        let host = "nameserver 127.0.0.53\nnameserver\t10.0.0.2\nnameserver fd00::1%eth0\nsearch a.example\n";
+        let text = |from, dns: &[String], search: &[String]| resolv_conf(host, from, dns, search, &[]).expect("addresses");
+        assert_eq!(text(AskingFrom::Bridge, &[], &[]), "nameserver 10.0.0.2\nsearch a.example\n");
+        assert_eq!(text(AskingFrom::Host, &[], &[]), "nameserver 127.0.0.53\nnameserver 10.0.0.2\nnameserver fd00::1%eth0\nsearch a.example\n");
+        assert_eq!(text(AskingFrom::Bridge, &["1.1.1.1".into()], &[".".into()]), "nameserver 1.1.1.1\n");
+        assert_eq!(text(AskingFrom::Bridge, &["127.0.0.1".into()], &[".".into()]), "nameserver 127.0.0.1\n");
+    }
+
+    #[test]
+    fn a_bridged_container_is_never_without_a_name_server() {
+        for host in ["", "nameserver 127.0.0.1\n", "nameserver ::1\nnameserver fe80::1%eth0\n", "nameserver nonsense\n"] {
+            assert_eq!(resolv_conf(host, AskingFrom::Bridge, &[], &[], &[]).as_deref(), Ok("nameserver 8.8.8.8\nnameserver 8.8.4.4\n"), "{host}");
+            assert!(!resolv_conf(host, AskingFrom::Nowhere, &[], &[], &[]).expect("addresses").contains("8.8"), "{host}");
+        }
+        assert!(resolv_conf("", AskingFrom::Bridge, &["nonsense".into()], &[], &[]).is_err());
+    }
+
+    #[test]
+    fn a_file_that_names_only_loopback_stands_for_another() {
+        assert!(is_stub("# systemd\nnameserver 127.0.0.53\noptions edns0\n"));
+        assert!(!is_stub("nameserver 127.0.0.53\nnameserver 10.0.0.2\n"));
+        assert!(!is_stub("search a\n"));
     }
 
     #[test]

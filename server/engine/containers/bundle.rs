@@ -2,12 +2,13 @@
 
 use crate::filters::Ready;
 use crate::registry::Container;
-use crate::{Engine, EngineError, Result};
+use crate::{Engine, EngineError, Result, procfs};
 use gantry_model::{ContainerId, ContainerSpec, IpcMode, Kind, MountKind, NetworkMode, PidMode, Propagation, Signal};
+use gantry_plan::files::AskingFrom;
 use gantry_plan::process::FinalProcess;
 use gantry_plan::spec::{JoinedNamespaces, ResolvedMount, SpecInput, UserIds, runtime_spec};
 use gantry_store::containers::ProcessRow;
-use gantry_wire::monitor::{Launch, LogDriver, LogPlan, Network, Overlay, files};
+use gantry_wire::monitor::{Launch, LogDriver, LogPlan, Network, Overlay, Share, files};
 use oci_spec::runtime::Spec;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -113,6 +114,7 @@ impl Engine {
             keep_bytes: Launch::default_keep_bytes(),
             restart: spec.restart,
             network,
+            shares: self.shares(spec),
             stop_signal: spec.stop_signal.unwrap_or(Signal::TERM),
             stop_timeout_ms: u64::from(spec.stop_timeout_secs.unwrap_or(DEFAULT_STOP_SECS)) * 1000,
             init: spec.init,
@@ -140,7 +142,7 @@ impl Engine {
             user: UserIds::default(),
             rootfs: self.data_dir(wish.id).join("rootfs"),
             cgroups_path: self.cgroup_path(wish.id).into(),
-            hostname: if spec.hostname.is_empty() { wish.id.short().to_owned() } else { spec.hostname.clone() },
+            hostname: self.hostname(wish),
             mounts: self.resolved_mounts(wish),
             devices: self.inner.hand.devices(spec)?,
             resources: self.inner.hand.resources(&spec.limits)?.0,
@@ -154,7 +156,8 @@ impl Engine {
 
     /// Binds and volumes with their folders, and the files under /etc that Gantry keeps.
     fn resolved_mounts(&self, wish: &Wish<'_>) -> Vec<ResolvedMount> {
-        let folder = self.data_dir(wish.id);
+        // Who shares a network has its names, too.
+        let folder = self.data_dir(&self.network_of(wish.spec).map_or_else(|| wish.id.clone(), |other| other.id.clone()));
         let etc = [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")];
         let own = etc
             .iter()
@@ -168,6 +171,34 @@ impl Engine {
             MountKind::Tmpfs { .. } => None,
         });
         own.chain(wished).collect()
+    }
+
+    /// The container whose network this one shares.
+    fn network_of(&self, spec: &ContainerSpec) -> Option<Arc<Container>> {
+        let NetworkMode::Container(other) = &spec.network else { return None };
+        self.resolve(other).ok()
+    }
+
+    fn hostname(&self, wish: &Wish<'_>) -> String {
+        let own = |id: &ContainerId, spec: &ContainerSpec| if spec.hostname.is_empty() { id.short().to_owned() } else { spec.hostname.clone() };
+        match self.network_of(wish.spec) {
+            Some(other) if wish.spec.hostname.is_empty() => own(&other.id, &other.lock().spec),
+            _ => own(wish.id, wish.spec),
+        }
+    }
+
+    /// The containers whose namespaces this one joins, with what tells them from later ones.
+    fn shares(&self, spec: &ContainerSpec) -> Vec<Share> {
+        let network = if let NetworkMode::Container(other) = &spec.network { Some(other) } else { None };
+        let pid = if let PidMode::Container(other) = &spec.pid_mode { Some(other) } else { None };
+        let ipc = if let IpcMode::Container(other) = &spec.ipc_mode { Some(other) } else { None };
+        let share = |other: &String| {
+            let container = self.resolve(other).ok()?;
+            let live = container.lock();
+            let pid = live.pid?;
+            Some(Share { name: live.name.to_string(), pid, pid_started: procfs::start_time(pid) })
+        };
+        [network, pid, ipc].into_iter().flatten().filter_map(share).collect()
     }
 
     /// Paths of namespaces of other containers.
@@ -198,12 +229,16 @@ impl Engine {
 
     fn write_etc_files(&self, wish: &Wish<'_>, folder: &Path) -> Result<()> {
         let spec = wish.spec;
-        let hostname = if spec.hostname.is_empty() { wish.id.short() } else { &spec.hostname };
+        let hostname = &self.hostname(wish);
         let gateway = wish.ip.map(|_| self.inner.network.gateway());
         let hosts = gantry_plan::files::hosts(hostname, &spec.domainname, wish.ip, gateway, &spec.extra_hosts)
             .map_err(|entry| EngineError::said(Kind::Invalid, format!("invalid extra host {entry:?}: use name:address")))?;
-        let of_host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        let resolv = gantry_plan::files::resolv_conf(&of_host, spec.network == NetworkMode::Host, &spec.dns, &spec.dns_search, &spec.dns_options)
+        let from = match spec.network {
+            NetworkMode::Host => AskingFrom::Host,
+            NetworkMode::None => AskingFrom::Nowhere,
+            _ => AskingFrom::Bridge,
+        };
+        let resolv = gantry_plan::files::resolv_conf(&host_resolv_conf(from), from, &spec.dns, &spec.dns_search, &spec.dns_options)
             .map_err(|server| EngineError::said(Kind::Invalid, format!("{server:?} is not an IP address of a DNS server")))?;
         for (name, text) in [("hosts", hosts), ("resolv.conf", resolv), ("hostname", format!("{hostname}\n"))] {
             let path = folder.join(name);
@@ -212,6 +247,15 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The host's resolv.conf; for others than the host, the servers behind systemd-resolved.
+fn host_resolv_conf(from: AskingFrom) -> String {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    if from == AskingFrom::Host || !gantry_plan::files::is_stub(&text) {
+        return text;
+    }
+    std::fs::read_to_string("/run/systemd/resolve/resolv.conf").unwrap_or(text)
 }
 
 fn resolved(source: PathBuf, target: &str, read_only: bool, propagation: Propagation, recursive: bool) -> ResolvedMount {

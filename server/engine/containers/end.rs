@@ -115,8 +115,13 @@ impl Engine {
         for waiter in waiters {
             let _ = waiter.send(Ok(exit_code));
         }
-        let (hand, cgroup, id) = (self.inner.hand.clone(), self.cgroup_path(&container.id), container.id.clone());
+        let shared = self.network_is_shared(&container.id);
+        let (hand, cgroup, id, engine) = (self.inner.hand.clone(), self.cgroup_path(&container.id), container.id.clone(), self.clone());
         self.inner.handle.spawn_blocking(move || {
+            // Else it went with the container's namespace.
+            if shared && let Err(error) = engine.inner.network.forget(&id) {
+                tracing::warn!(container.id = %id, "remove the link of container {}: {}", id.short(), error.chain());
+            }
             hand.empty_trash(&trash);
             if let Err(error) = hand.remove_cgroup(&cgroup) {
                 tracing::warn!(container.id = %id, "remove the cgroup of container {}: {}", id.short(), error.chain());

@@ -53,6 +53,7 @@ impl Engine {
     }
 
     async fn start_by_monitor(&self, container: &Arc<Container>) -> Result<()> {
+        self.check_ports(container)?;
         let mut client = self.client_for_start(container).await?;
         {
             // A new run begins: what the last one left is old.
@@ -63,11 +64,11 @@ impl Engine {
             live.prepared = false;
         }
         match client.request(Request::Start).await? {
-            Reply::Started { pid } => {
+            Reply::Started { pid, ports } => {
                 // The monitor's own news may have been faster, and the container may be through already.
                 if container.lock().starting {
                     container.lock().run += 1;
-                    self.take_start(container, pid, now_ms()).await;
+                    self.take_start(container, pid, ports, now_ms()).await;
                 }
                 Ok(())
             }

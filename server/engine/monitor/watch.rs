@@ -4,7 +4,7 @@ use super::Client;
 use crate::clock::now_ms;
 use crate::registry::Container;
 use crate::{Engine, Result};
-use gantry_model::{Kind, State};
+use gantry_model::{Kind, PortBinding, State};
 use gantry_store::containers::{self, Desired, Fact};
 use gantry_wire::monitor::{Event, EventKind, Exit, Frame, Reply, Request, Status, files};
 use std::sync::Arc;
@@ -78,7 +78,7 @@ impl Engine {
 
     async fn take_event(&self, container: &Arc<Container>, event: Event) {
         match event.what {
-            EventKind::Started { pid } => {
+            EventKind::Started { pid, ports } => {
                 let known = {
                     let mut live = container.lock();
                     let known = !live.starting && (live.pid == Some(pid) || event.run <= live.run);
@@ -86,7 +86,7 @@ impl Engine {
                     known
                 };
                 if !known {
-                    self.take_start(container, pid, ms(event.at_ns)).await;
+                    self.take_start(container, pid, ports, ms(event.at_ns)).await;
                 }
             }
             EventKind::Exited(exit) => self.take_exit(container, &exit).await,
@@ -116,18 +116,12 @@ impl Engine {
     }
 
     /// Notes that a run began; called by the start itself and by the monitor's news of it, whichever is first.
-    pub(crate) async fn take_start(&self, container: &Arc<Container>, pid: i32, at_ms: i64) {
+    pub(crate) async fn take_start(&self, container: &Arc<Container>, pid: i32, ports: Vec<PortBinding>, at_ms: i64) {
         {
             let mut live = container.lock();
             live.starting = false;
             live.pid = Some(pid);
-            live.fact = Fact {
-                state: State::Running,
-                started_at_ms: Some(at_ms),
-                restart_count: live.fact.restart_count,
-                ports: std::mem::take(&mut live.fact.ports),
-                ..Fact::default()
-            };
+            live.fact = Fact { state: State::Running, started_at_ms: Some(at_ms), restart_count: live.fact.restart_count, ports, ..Fact::default() };
         }
         self.write_fact(container).await;
         self.tell(container, "start", []);
@@ -145,7 +139,9 @@ impl Engine {
     pub(crate) async fn take_exit(&self, container: &Arc<Container>, exit: &Exit) {
         let waiters = {
             let mut live = container.lock();
-            if exit.run < live.run || !(live.fact.state.is_live() || live.fact.state == State::Created) {
+            // A restart that failed is a run that never began.
+            let awaited = live.fact.state.is_live() || live.fact.state == State::Created || (live.fact.state == State::Restarting && exit.run > live.run);
+            if exit.run < live.run || !awaited {
                 return;
             }
             live.pid = None;
@@ -227,7 +223,11 @@ impl Engine {
     pub(crate) async fn bury(&self, container: &Arc<Container>, why: &str) {
         let path = self.cgroup_path(&container.id);
         let (id, engine) = (container.id.clone(), self.clone());
-        let killed = tokio::task::spawn_blocking(move || engine.inner.hand.kill_leftovers(&id, &path)).await;
+        let killed = tokio::task::spawn_blocking(move || {
+            engine.inner.hand.kill_leftovers(&id, &path)?;
+            engine.inner.network.forget(&id)
+        })
+        .await;
         if let Ok(Err(error)) = killed {
             tracing::error!(container.id = %container.id, "clean up after a dead monitor: {}", error.chain());
         }

@@ -5,5 +5,6 @@ mod files;
 mod images;
 mod lifecycle;
 mod limits;
+mod network;
 mod security;
 mod support;

@@ -38,12 +38,25 @@ impl World {
         world
     }
 
+    /// One that no other test has.
+    pub fn subnet(&self) -> String {
+        let number = self.name.rsplit('n').next().and_then(|n| n.parse::<u32>().ok()).expect("ends with a number");
+        format!("10.{}.{}.0/24", 64 + std::process::id() % 128, number % 256)
+    }
+
+    /// An address on the default bridge.
+    pub fn ip(&self, last: u8) -> std::net::Ipv4Addr {
+        let subnet: std::net::Ipv4Addr = self.subnet().trim_end_matches("/24").parse().expect("an address");
+        let [a, b, c, _] = subnet.octets();
+        std::net::Ipv4Addr::new(a, b, c, last)
+    }
+
     fn config(&self) -> EngineConfig {
         EngineConfig {
             data_dir: self.folder.path().join("data"),
             run_dir: self.folder.path().join("run"),
             bridge: self.name.clone(),
-            subnet: Some("10.241.0.0/24".to_owned()),
+            subnet: Some(self.subnet()),
             nft_table: self.name.clone(),
             cgroup_parent: format!("/{}", self.name),
             program: program(),
@@ -95,6 +108,7 @@ impl World {
         let ours = self.folder.path().to_str().expect("UTF-8").to_owned();
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
         assert!(!mounts.contains(&ours), "mounts are left: {mounts}");
+        until("the links are gone", || ports_of(&self.name) == 0);
         until("the monitors are gone", || monitors(&ours).is_empty());
     }
 
@@ -131,14 +145,9 @@ impl Drop for World {
             }
         });
         self.end();
-        for args in [["link", "del", &self.name].as_slice(), &[]] {
-            if !args.is_empty() {
-                let _ = Command::new("ip").args(args).stderr(Stdio::null()).status();
-            }
-        }
-        for family in ["ip", "inet"] {
-            let _ = Command::new("nft").args(["delete", "table", family, &self.name]).stderr(Stdio::null()).status();
-        }
+        // For a test that failed; the engine's end took them.
+        let _ = Command::new("ip").args(["link", "del", &self.name]).stderr(Stdio::null()).status();
+        let _ = Command::new("nft").args(["delete", "table", "ip", &self.name]).stderr(Stdio::null()).status();
     }
 }
 
@@ -176,6 +185,11 @@ fn program() -> PathBuf {
     let program = this.ancestors().nth(2).expect("target/debug/deps/engine-…").join("examples/engine-roles");
     assert!(program.exists(), "{} is missing: build it with `cargo build -p gantry-engine --example engine-roles`", program.display());
     program
+}
+
+/// Links on a bridge.
+pub fn ports_of(bridge: &str) -> usize {
+    std::fs::read_dir(format!("/sys/class/net/{bridge}/brif")).map_or(0, Iterator::count)
 }
 
 /// Command lines and pid files tell the monitors of a folder.
@@ -344,6 +358,11 @@ pub fn busybox() -> Vec<u8> {
         "grep",
         "unshare",
         "mount",
+        "httpd",
+        "ip",
+        "nc",
+        "ping",
+        "wget",
     ] {
         put(&format!("bin/{name}"), tar::EntryType::Symlink, 0o777, &[], Some("/bin/busybox"));
     }

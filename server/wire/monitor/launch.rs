@@ -40,6 +40,9 @@ pub struct Launch {
     pub restart: RestartPolicy,
     #[serde(default)]
     pub network: Network,
+    /// Containers whose namespaces this one joins.
+    #[serde(default)]
+    pub shares: Vec<Share>,
     pub stop_signal: Signal,
     pub stop_timeout_ms: u64,
     #[serde(default)]
@@ -128,6 +131,16 @@ pub enum Network {
     /// A namespace that exists: another container's.
     Path(PathBuf),
     Bridge(Box<Bridge>),
+}
+
+/// A container whose namespaces are joined, as it was when this was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    pub name: String,
+    /// Its main process in the host's numbers.
+    pub pid: i32,
+    /// That one's start in clock ticks since boot: another process may have its number later.
+    pub pid_started: Option<u64>,
 }
 
 /// A bridge and the container's place on it. Addresses are given by the engine.

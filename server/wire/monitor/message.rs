@@ -63,11 +63,19 @@ pub enum Request {
 pub enum Reply {
     Done,
     Status(Status),
-    Started { pid: i32 },
+    Started {
+        pid: i32,
+        /// Published ports with the numbers in use.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ports: Vec<PortBinding>,
+    },
     Exited(Exit),
     Exec(ExecStatus),
     Execs(Vec<ExecStatus>),
-    Error { kind: Kind, message: String },
+    Error {
+        kind: Kind,
+        message: String,
+    },
 }
 
 /// An exec session that shall run.
@@ -229,6 +237,9 @@ pub struct Event {
 pub enum EventKind {
     Started {
         pid: i32,
+        /// Published ports with the numbers in use.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ports: Vec<PortBinding>,
     },
     /// The run is over; [`EventKind::Restarting`] follows if the policy says so.
     Exited(Exit),

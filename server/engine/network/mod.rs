@@ -1,5 +1,7 @@
 //! The default bridge: its subnet, the addresses on it, and what a monitor needs to join a container to it.
 
+mod keep;
+
 use crate::{EngineConfig, EngineError, Result};
 use gantry_model::{ContainerId, Kind, PortBinding};
 use gantry_wire::monitor::{Bridge, Endpoint};
@@ -14,6 +16,8 @@ pub(crate) struct BridgeNetwork {
     bridge: String,
     table: String,
     subnet: Subnet,
+    /// `None` is the kernel's 1500.
+    mtu: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +62,8 @@ impl BridgeNetwork {
             None => free(routes)
                 .ok_or_else(|| EngineError::hinted(Kind::Conflict, "no free subnet was found for the default bridge", "choose one with --subnet"))?,
         };
-        Ok(Self { bridge: config.bridge.clone(), table: config.nft_table.clone(), subnet })
+        let mtu_of = |interface: &str| std::fs::read_to_string(format!("/sys/class/net/{interface}/mtu")).ok()?.trim().parse().ok();
+        Ok(Self { bridge: config.bridge.clone(), table: config.nft_table.clone(), subnet, mtu: keep::mtu_of_routes(routes, mtu_of) })
     }
 
     pub(crate) fn subnet(&self) -> String {
@@ -97,14 +102,13 @@ impl BridgeNetwork {
         Ok(Bridge {
             bridge: self.bridge.clone(),
             addresses: vec![(self.gateway(), self.subnet.bits)],
-            mtu: None,
+            mtu: self.mtu,
             masquerade: true,
             inter_container: true,
             table: self.table.clone(),
             endpoint: Endpoint {
                 interface: "eth0".to_owned(),
-                // IFNAMSIZ leaves 15 letters.
-                host_interface: format!("gv{}", &id.as_str()[..12]),
+                host_interface: keep::link_name(id),
                 mac: self.mac(ip),
                 addresses: vec![(ip, self.subnet.bits)],
                 gateways: vec![self.gateway()],

@@ -1,0 +1,232 @@
+//! What the default bridge leaves in the kernel, kept in step with the containers that run. Bridge and firewall table are made with the
+//! first container and stay when the last one ends; a server that ends in order while no container runs takes them along.
+
+use super::BridgeNetwork;
+use crate::registry::Container;
+use crate::{Engine, EngineError, Finding, Result};
+use gantry_model::{ContainerId, Kind, NetworkMode, PortBinding, State};
+use gantry_plan::network::{Element, Ruleset, Wish, collide, plan, published};
+use gantry_runtime::netlink::{NetworkError, apply_host_sysctls, bridge_ports, delete_link, ensure_bridge, remove_bridge};
+use gantry_runtime::nft::{Firewall, obstacles};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// A container that runs, by what it has on the network.
+#[derive(Debug)]
+pub(crate) struct Member {
+    id: ContainerId,
+    ip: Option<Ipv4Addr>,
+    ports: Vec<PortBinding>,
+}
+
+fn network_error(error: NetworkError) -> EngineError {
+    EngineError::said(error.kind(), error.to_string())
+}
+
+/// Names of links of containers begin so. IFNAMSIZ leaves 15 letters: these, 12 of the id, and one for the monitor to tell runs apart.
+pub(super) const LINK_PREFIX: &str = "gv";
+
+pub(super) fn link_name(id: &ContainerId) -> String {
+    format!("{LINK_PREFIX}{}", &id.as_str()[..12])
+}
+
+impl BridgeNetwork {
+    fn firewall(&self) -> Result<Firewall<'_>> {
+        Firewall::open(&self.table).map_err(network_error)
+    }
+
+    fn addresses(&self) -> [(IpAddr, u8); 1] {
+        [(self.gateway(), self.subnet.bits)]
+    }
+
+    /// The plan of the bridge; what belongs to one container is left empty.
+    fn plan(&self, addresses: &[(IpAddr, u8)]) -> Result<gantry_plan::network::Plan> {
+        let wish = Wish {
+            bridge: &self.bridge,
+            addresses,
+            mtu: self.mtu,
+            masquerade: true,
+            inter_container: true,
+            table: &self.table,
+            interface: "eth0",
+            host_interface: "",
+            mac: "02:42:00:00:00:00",
+            container_addresses: &[],
+            gateways: &[],
+            publishes: false,
+        };
+        plan(&wish).map_err(|error| EngineError::said(Kind::Invalid, error.to_string()))
+    }
+
+    /// Makes the kernel's state fit the containers that run: rules, published ports, links.
+    pub(crate) fn restore(&self, running: &[Member]) -> Result<()> {
+        let firewall = self.firewall()?;
+        let present = firewall.published().map_err(network_error)?;
+        let gone: Vec<Element> = present.iter().filter(|element| !running.iter().any(|member| member.id.as_str() == element.owner)).cloned().collect();
+        firewall.withdraw(&gone).map_err(network_error)?;
+        self.delete_links(|name| !running.iter().any(|member| name.starts_with(&link_name(&member.id))))?;
+        if running.iter().all(|member| member.ip.is_none()) {
+            return Ok(());
+        }
+        let plan = self.plan(&self.addresses())?;
+        ensure_bridge(&plan.bridge).map_err(network_error)?;
+        self.restore_rules(&firewall, &plan.rules, running)?;
+        for told in apply_host_sysctls(&plan.host_sysctls).map_err(network_error)? {
+            tracing::info!("{told}");
+        }
+        Ok(())
+    }
+
+    fn restore_rules(&self, firewall: &Firewall<'_>, rules: &Ruleset, running: &[Member]) -> Result<()> {
+        firewall.ensure(rules).map_err(network_error)?;
+        let present = firewall.published().map_err(network_error)?;
+        let wanted = running.iter().filter_map(|member| Some(published(member.id.as_str(), member.ip?, &member.ports))).flatten();
+        let missing: Vec<Element> = wanted.filter(|element| !present.contains(element)).collect();
+        firewall.publish(&missing).map_err(network_error)
+    }
+
+    /// Takes back what a container had whose monitor can't do it any more.
+    pub(crate) fn forget(&self, id: &ContainerId) -> Result<()> {
+        let firewall = self.firewall()?;
+        let present = firewall.published().map_err(network_error)?;
+        let owned: Vec<Element> = present.into_iter().filter(|element| element.owner == id.as_str()).collect();
+        firewall.withdraw(&owned).map_err(network_error)?;
+        self.delete_links(|name| name.starts_with(&link_name(id)))
+    }
+
+    fn delete_links(&self, doomed: impl Fn(&str) -> bool) -> Result<()> {
+        for port in bridge_ports(&self.bridge).map_err(network_error)? {
+            if port.name.starts_with(LINK_PREFIX) && doomed(&port.name) {
+                delete_link(port.index).map_err(network_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes table and bridge, for a host without containers. A bridge that somebody put other links on stays.
+    pub(crate) fn remove(&self) -> Result<()> {
+        self.firewall()?.remove().map_err(network_error)?;
+        self.delete_links(|_| true)?;
+        if bridge_ports(&self.bridge).map_err(network_error)?.is_empty() {
+            remove_bridge(&self.bridge).map_err(network_error)?;
+        }
+        Ok(())
+    }
+
+    /// What of this host's firewall is in our way. Rules of others are never changed.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let what = "network of containers".to_owned();
+        let obstacles = match obstacles(&self.table) {
+            Ok(obstacles) => obstacles,
+            Err(error) => return vec![Finding { what, ok: false, costs: format!("{error}: only the networks host and none work") }],
+        };
+        let finding = |obstacle: gantry_runtime::nft::Obstacle| Finding {
+            what: what.clone(),
+            ok: false,
+            costs: format!(
+                "the firewall chain \"{}\" drops what it does not know: containers reach no other host, and published ports answer on this host only; {}",
+                obstacle.chain,
+                self.way_out(&obstacle)
+            ),
+        };
+        obstacles.into_iter().map(finding).collect()
+    }
+
+    fn way_out(&self, obstacle: &gantry_runtime::nft::Obstacle) -> String {
+        let bridge = &self.bridge;
+        if obstacle.chain == "ip filter FORWARD" {
+            let chain = if obstacle.has_docker_user { "DOCKER-USER" } else { "FORWARD" };
+            format!("to let them through: iptables -I {chain} -i {bridge} -j ACCEPT; iptables -I {chain} -o {bridge} -j ACCEPT")
+        } else {
+            let chain = &obstacle.chain;
+            format!("to let them through: nft insert rule {chain} iifname {bridge} accept; nft insert rule {chain} oifname {bridge} accept")
+        }
+    }
+}
+
+impl Engine {
+    fn members(&self) -> Vec<Member> {
+        let is_up = |state: State| state.is_live() || state == State::Restarting;
+        let member = |container: &Arc<Container>| {
+            let live = container.lock();
+            let ip = live.ip.and_then(|ip| match ip {
+                IpAddr::V4(ip) if live.spec.network == NetworkMode::Bridge => Some(ip),
+                _ => None,
+            });
+            let ports = if live.fact.state.is_live() { live.fact.ports.clone() } else { Vec::new() };
+            is_up(live.fact.state).then(|| Member { id: container.id.clone(), ip, ports })
+        };
+        self.inner.containers.all().iter().filter_map(member).collect()
+    }
+
+    /// At the start: what the last server, or a firewall that was reloaded since, left wrong.
+    pub(crate) async fn restore_network(&self) -> Result<()> {
+        let (engine, members) = (self.clone(), self.members());
+        tokio::task::spawn_blocking(move || engine.inner.network.restore(&members)).await?
+    }
+
+    /// At the end: nothing stays of a network that nobody is on.
+    pub(crate) async fn leave_network(&self) -> Result<()> {
+        if !self.members().is_empty() {
+            return Ok(());
+        }
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || engine.inner.network.remove()).await?
+    }
+
+    /// Whether a container that runs shares this one's network: then that does not go with its end.
+    pub(crate) fn network_is_shared(&self, id: &ContainerId) -> bool {
+        let shares = |container: &Arc<Container>| {
+            let live = container.lock();
+            let NetworkMode::Container(of) = live.spec.network.clone() else { return false };
+            let is_live = live.fact.state.is_live();
+            drop(live);
+            is_live && self.resolve(&of).is_ok_and(|other| other.id == *id)
+        };
+        self.inner.containers.all().iter().any(shares)
+    }
+
+    /// Tells who has a port that this container wants, before anything is started. Ports of other programs are the monitor's to find.
+    pub(crate) fn check_ports(&self, container: &Container) -> Result<()> {
+        let (name, wanted) = {
+            let live = container.lock();
+            (live.name.to_string(), live.spec.ports.clone())
+        };
+        if wanted.iter().all(|port| port.host_port == 0) {
+            return Ok(());
+        }
+        for other in self.inner.containers.all().iter().filter(|other| other.id != container.id) {
+            let live = other.lock();
+            let is_taken = |port: &&PortBinding| live.fact.state.is_live() && live.fact.ports.iter().any(|taken| collide(port, taken));
+            if let Some(port) = wanted.iter().find(is_taken) {
+                let ip = port.host_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+                let message = format!(
+                    "driver failed programming external connectivity on endpoint {name} ({}): Bind for {ip}:{} failed: port is already allocated",
+                    container.id, port.host_port
+                );
+                return Err(EngineError::hinted(Kind::Conflict, message, format!("container {} has it: stop it, or publish another port", live.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lowest MTU of the links that default routes lead over, if it is below the kernel's usual 1500: larger packets would be lost on the way.
+pub(super) fn mtu_of_routes(routes: &str, mtu_of: impl Fn(&str) -> Option<u32>) -> Option<u32> {
+    let columns = routes.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let interfaces: BTreeSet<String> = columns.filter(|c| c.len() > 7 && c[1] == "00000000" && c[7] == "00000000").map(|c| c[0].to_owned()).collect();
+    interfaces.iter().filter_map(|name| mtu_of(name)).min().filter(|mtu| (1280..1500).contains(mtu))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_way_out_makes_a_narrow_bridge() {
+        let routes = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\nwg0\t00001EAC\t00000000\t0001\t0\t0\t0\t0000FFFF\n";
+        let mtu = |eth0: u32| mtu_of_routes(routes, |name| Some(if name == "eth0" { eth0 } else { 1300 }));
+        assert_eq!((mtu(1500), mtu(9000), mtu(1450)), (None, None, Some(1450)));
+    }
+}
