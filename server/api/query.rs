@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     fn params(query: &str) -> Params {
-        Params(web::Query::from_query(query).expect("a query").into_inner())
+        Params(web::Query::<Vec<(String, String)>>::from_query(query).expect("a query").into_inner())
     }
 
     #[test]
