@@ -24,6 +24,7 @@ mod system;
 mod transfer;
 mod unsupported;
 mod version;
+mod volumes;
 mod websocket;
 
 pub use listen::{ListenError, listen};

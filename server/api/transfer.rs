@@ -53,7 +53,7 @@ async fn import(request: &HttpRequest, engine: &Engine, caller: &Caller, params:
 }
 
 /// The body as an upload. It is read on this thread and waits when the job does.
-fn upload(request: &HttpRequest, mut body: Payload, label: &str) -> Upload {
+pub fn upload(request: &HttpRequest, mut body: Payload, label: &str) -> Upload {
     let (sender, chunks) = mpsc::channel(SLOTS);
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     actix_rt::spawn(async move {

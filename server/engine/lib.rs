@@ -55,6 +55,7 @@ pub use streams::{AttachOptions, Attached, Input, Output, OutputStream};
 pub use terminals::{JoinedTerminal, TerminalSession, TerminalSpec};
 pub use upload::Upload;
 pub use users::{LoginError, NewSession, SessionInfo, UserRow};
+pub use volumes::Volume;
 
 use gantry_model::{ContainerId, ExecId};
 use std::collections::HashMap;

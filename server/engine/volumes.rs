@@ -1,9 +1,13 @@
 //! Named folders for containers.
 
+use crate::authorize::authorize;
 use crate::clock::now_ms;
+use crate::containers::{PruneFilter, Pruned};
+use crate::events::EventKind;
 use crate::{Engine, EngineError, Result, random};
-use gantry_model::{ContainerSpec, Digest, Kind, Mount, MountKind};
+use gantry_model::{Action, Caller, ContainerSpec, Digest, Kind, Mount, MountKind};
 use gantry_store::volumes;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 impl Engine {
@@ -42,15 +46,7 @@ impl Engine {
 
     /// Makes a volume if it is not there; a new one takes the image's content of its place.
     pub(crate) async fn ensure_volume(&self, name: &str, anonymous: bool, image: &Digest, spec: &ContainerSpec) -> Result<()> {
-        let good = name.len() <= 255
-            && name.len() >= 2
-            && name.bytes().enumerate().all(|(i, b)| b.is_ascii_alphanumeric() || (i > 0 && matches!(b, b'_' | b'.' | b'-')));
-        if !good {
-            return Err(EngineError::said(
-                Kind::Invalid,
-                format!("create {name:?}: a volume name has letters, digits, '_', '.' and '-', two at least, and begins with a letter or digit"),
-            ));
-        }
+        check_name(name)?;
         let folder = self.volume_dir(name);
         let fresh = !folder.exists();
         if fresh {
@@ -86,4 +82,112 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// A volume as it stands.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    pub name: String,
+    /// Made for one container, and gone with it.
+    pub anonymous: bool,
+    pub created_at_ms: i64,
+    pub labels: BTreeMap<String, String>,
+    /// Containers that mount it.
+    pub containers: u32,
+    /// Its folder on the host.
+    pub folder: PathBuf,
+}
+
+impl Engine {
+    /// By name.
+    pub async fn volumes(&self, caller: &Caller) -> Result<Vec<Volume>> {
+        authorize(caller, Action::View)?;
+        let shown = |row: volumes::VolumeRow| Volume {
+            folder: self.volume_dir(&row.name),
+            name: row.name,
+            anonymous: row.anonymous,
+            created_at_ms: row.created_at_ms,
+            labels: row.labels,
+            containers: row.uses,
+        };
+        Ok(volumes::all(&self.inner.db).await?.into_iter().map(shown).collect())
+    }
+
+    pub async fn volume(&self, caller: &Caller, name: &str) -> Result<Volume> {
+        let missing = || EngineError::said(Kind::NotFound, format!("get {}: no such volume", name.chars().take(200).collect::<String>()));
+        self.volumes(caller).await?.into_iter().find(|volume| volume.name == name).ok_or_else(missing)
+    }
+
+    /// Makes a volume; finding it there is success, with the labels it had. An empty name asks for a random one.
+    pub async fn create_volume(&self, caller: &Caller, name: &str, labels: &BTreeMap<String, String>) -> Result<Volume> {
+        authorize(caller, Action::Operate)?;
+        let name = if name.is_empty() { random::token() } else { name.to_owned() };
+        check_name(&name)?;
+        let folder = self.volume_dir(&name);
+        std::fs::create_dir_all(&folder).map_err(EngineError::io(format!("make {}", folder.display())))?;
+        // What the containers' users see: the folder above is closed to the host's.
+        std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .map_err(EngineError::io(format!("open {}", folder.display())))?;
+        if volumes::ensure(&self.inner.db, &name, false, now_ms()).await? {
+            volumes::label(&self.inner.db, &name, labels).await?;
+            self.tell_volume("create", &name);
+        }
+        self.volume(caller, &name).await
+    }
+
+    /// # Errors
+    /// [`Kind::Conflict`] while a container mounts it.
+    pub async fn remove_volume(&self, caller: &Caller, name: &str) -> Result<()> {
+        authorize(caller, Action::Operate)?;
+        let volume = self.volume(caller, name).await?;
+        self.drop_volume(name).await?;
+        if volume.containers > 0 && self.volume(caller, name).await.is_ok() {
+            return Err(EngineError::hinted(
+                Kind::Conflict,
+                format!("remove {name}: volume is in use by {} containers", volume.containers),
+                "remove the containers first",
+            ));
+        }
+        self.tell_volume("destroy", name);
+        Ok(())
+    }
+
+    /// Removes volumes without a container: anonymous ones, or with `all` every one.
+    pub async fn prune_volumes(&self, caller: &Caller, all: bool, filter: &PruneFilter) -> Result<Pruned> {
+        authorize(caller, Action::Operate)?;
+        let mut pruned = Pruned::default();
+        for volume in self.volumes(caller).await? {
+            if volume.containers > 0 || !(all || volume.anonymous) || !filter.takes(volume.created_at_ms, &volume.labels) {
+                continue;
+            }
+            let bytes = self.volume_bytes(&volume).await;
+            if self.remove_volume(caller, &volume.name).await.is_ok() {
+                pruned.removed.push(volume.name);
+                pruned.bytes += bytes;
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// Bytes in a volume; 0 if it can't be read.
+    pub async fn volume_bytes(&self, volume: &Volume) -> u64 {
+        let folder = volume.folder.clone();
+        tokio::task::spawn_blocking(move || gantry_runtime::inside::used_bytes(&folder)).await.ok().and_then(std::result::Result::ok).unwrap_or(0)
+    }
+
+    fn tell_volume(&self, action: &str, name: &str) {
+        self.inner.events.publish(EventKind::Volume, action, name, BTreeMap::from([("driver".to_owned(), "local".to_owned())]));
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let good =
+        name.len() <= 255 && name.len() >= 2 && name.bytes().enumerate().all(|(i, b)| b.is_ascii_alphanumeric() || (i > 0 && matches!(b, b'_' | b'.' | b'-')));
+    if good {
+        return Ok(());
+    }
+    Err(EngineError::said(
+        Kind::Invalid,
+        format!("create {name:?}: a volume name has letters, digits, '_', '.' and '-', two at least, and begins with a letter or digit"),
+    ))
 }

@@ -1,8 +1,38 @@
 //! Tables `volumes` and `volume_uses`.
 
 use crate::Db;
-use crate::error::Result;
+use crate::error::{Result, json, to_json};
 use gantry_model::ContainerId;
+use std::collections::BTreeMap;
+
+/// One volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeRow {
+    pub name: String,
+    pub anonymous: bool,
+    pub created_at_ms: i64,
+    pub labels: BTreeMap<String, String>,
+    /// Containers that mount it.
+    pub uses: u32,
+}
+
+/// All volumes by name.
+pub async fn all(db: &Db) -> Result<Vec<VolumeRow>> {
+    let rows: Vec<(String, bool, i64, String, u32)> =
+        sqlx::query_as("SELECT name, anonymous, created_at_ms, labels, (SELECT COUNT(*) FROM volume_uses WHERE volume_name = name) FROM volumes ORDER BY name")
+            .fetch_all(&db.readers)
+            .await?;
+    let row = |(name, anonymous, created_at_ms, labels, uses): (_, _, _, String, _)| {
+        Ok(VolumeRow { name, anonymous, created_at_ms, labels: json("labels", &labels)?, uses })
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// Keeps the labels of a volume.
+pub async fn label(db: &Db, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+    sqlx::query("UPDATE volumes SET labels = ? WHERE name = ?").bind(to_json(labels)).bind(name).execute(&db.writer).await?;
+    Ok(())
+}
 
 /// Makes a volume known. False if it was already.
 pub async fn ensure(db: &Db, name: &str, anonymous: bool, now_ms: i64) -> Result<bool> {

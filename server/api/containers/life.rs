@@ -1,6 +1,6 @@
 //! From create to remove.
 
-use super::spec;
+use super::{host, spec};
 use crate::answer::{json, line, no_content, or_null, streaming};
 use crate::caller::Peer;
 use crate::error::{ApiError, ApiResult};
@@ -10,7 +10,8 @@ use actix_web::web::{Data, Path};
 use futures_util::StreamExt as _;
 use gantry_engine::{Engine, PruneFilter, RemoveOptions, WaitCondition};
 use gantry_model::{ContainerName, Signal, TermSize};
-use gantry_wire::docker::container::{Create, Created, Pruned, Waited};
+use gantry_wire::docker::container::{Create, Created, Pruned, Updated, Waited};
+use gantry_wire::docker::host_config::HostConfig;
 use std::time::Duration;
 
 pub async fn create(engine: Data<Engine>, Peer(caller): Peer, params: Params, Json(body): Json<Create>) -> ApiResult {
@@ -88,6 +89,12 @@ pub async fn rename(engine: Data<Engine>, Peer(caller): Peer, id: Path<String>, 
 pub async fn resize(engine: Data<Engine>, Peer(caller): Peer, id: Path<String>, params: Params) -> ApiResult {
     engine.resize_container(&caller, &id, size(&params)?).await?;
     Ok(HttpResponse::Ok().finish())
+}
+
+pub async fn update(engine: Data<Engine>, Peer(caller): Peer, id: Path<String>, Json(body): Json<HostConfig>) -> ApiResult {
+    let policy = Some(&body.restart_policy).filter(|policy| !policy.name.is_empty()).map(host::restart).transpose()?;
+    let warnings = engine.update_container(&caller, &id, host::limits(&body)?, policy).await?;
+    Ok(json(&Updated { warnings: or_null(warnings) }))
 }
 
 /// The head is sent at once: the client starts the container when it has it.

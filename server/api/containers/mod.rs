@@ -1,5 +1,6 @@
 //! `/containers` in all its verbs. Conversions: `spec` and `host` (docker's wish in our words), `inspect` and `shown` (the way back), `list`.
 
+mod archive;
 mod attach;
 mod host;
 mod inspect;
@@ -12,6 +13,7 @@ mod spec;
 mod stats;
 
 pub use life::{prune_filter, size};
+pub use list::rows;
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -35,4 +37,11 @@ pub fn configure(app: &mut ServiceConfig) {
     app.route("/containers/{id}/logs", web::get().to(logs::logs));
     app.route("/containers/{id}/attach", web::post().to(attach::attach));
     app.route("/containers/{id}/attach/ws", web::get().to(attach::attach_ws));
+    app.route("/containers/{id}/update", web::post().to(life::update));
+    app.route("/containers/{id}/archive", web::head().to(archive::head));
+    app.route("/containers/{id}/archive", web::get().to(archive::get));
+    app.route("/containers/{id}/archive", web::put().to(archive::put));
+    app.route("/containers/{id}/export", web::get().to(archive::export));
+    app.route("/containers/{id}/changes", web::get().to(archive::changes));
+    app.route("/commit", web::post().to(archive::commit));
 }

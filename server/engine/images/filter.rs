@@ -42,6 +42,13 @@ impl Engine {
         Ok(images)
     }
 
+    /// Unpacked bytes of all layers, each counted once.
+    pub async fn layers_bytes(&self, caller: &Caller) -> Result<u64> {
+        authorize(caller, Action::View)?;
+        let layers: std::collections::BTreeMap<_, _> = self.known().iter().flat_map(|known| known.layers.clone()).collect();
+        Ok(layers.values().sum())
+    }
+
     /// Removes images without a container: those without a name, or with `all` every one.
     pub async fn prune_images(&self, caller: &Caller, all: bool, filter: &PruneFilter) -> Result<(Vec<crate::Removed>, Pruned)> {
         authorize(caller, Action::Operate)?;
