@@ -192,6 +192,8 @@ impl Engine {
         let states: Vec<State> = self.inner.containers.all().iter().map(|container| container.state()).collect();
         let count = |wanted: State| states.iter().filter(|state| **state == wanted).count();
         let (running, paused) = (count(State::Running), count(State::Paused));
+        // A lock taken among the fields below would be held over the question to the database.
+        let images = self.inner.known_images.lock().unwrap_or_else(PoisonError::into_inner).len();
         let uname = nix::sys::utsname::uname().ok();
         let text = |value: Option<&std::ffi::OsStr>| value.map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(HostInfo {
@@ -205,7 +207,7 @@ impl Engine {
             containers_running: running,
             containers_paused: paused,
             containers_stopped: states.len() - running - paused,
-            images: self.inner.known_images.lock().unwrap_or_else(PoisonError::into_inner).len(),
+            images,
             data_dir: self.inner.config.data_dir.display().to_string(),
             id: settings::get(&self.inner.db, "host_id").await?.unwrap_or_default(),
             findings: self.inner.findings.clone(),

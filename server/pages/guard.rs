@@ -3,7 +3,7 @@
 use crate::errors::PageError;
 use crate::route::{Access, Body};
 use crate::visit::Guest;
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
 use actix_web::http::Method;
@@ -21,7 +21,20 @@ pub fn behind(route: Route, access: Access, body: Body) -> Route {
     route.wrap(from_fn(move |request: ServiceRequest, next: Next<_>| pass(access, body, request, next)))
 }
 
-async fn pass<B: MessageBody>(access: Access, body: Body, mut request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+async fn pass<B: MessageBody + 'static>(
+    access: Access,
+    body: Body,
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    match check(access, body, &mut request).await {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        // As an answer and not as an error, so that the gate still knows the request and makes a page of it.
+        Err(error) => Ok(request.error_response(error).map_into_right_body()),
+    }
+}
+
+async fn check(access: Access, body: Body, request: &mut ServiceRequest) -> Result<(), Error> {
     let (csrf, role) = {
         let extensions = request.extensions();
         // The gate puts it there; without the gate nobody comes in.
@@ -34,12 +47,11 @@ async fn pass<B: MessageBody>(access: Access, body: Body, mut request: ServiceRe
             return Err(PageError::Forbidden { role, needed }.into());
         }
     }
-    if let Body::Form(limit) = body {
-        check_form(&mut request, limit, &csrf).await?;
-    } else if body == Body::Nothing && !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(PageError::Token.into());
+    match body {
+        Body::Form(limit) => check_form(request, limit, &csrf).await,
+        Body::Nothing if !matches!(*request.method(), Method::GET | Method::HEAD) => Err(PageError::Token.into()),
+        Body::Nothing | Body::Upload | Body::Socket => Ok(()),
     }
-    next.call(request).await
 }
 
 /// Reads the form, compares its token, and gives the body back to the handler.
