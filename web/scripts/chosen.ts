@@ -11,7 +11,9 @@ export function bindChosen(): void {
       const [every, ticked] = [boxes().length, boxes().filter((box) => box.checked).length];
       all.checked = every > 0 && ticked === every;
       all.indeterminate = ticked > 0 && ticked < every;
-      if (told) told.textContent = ticked === 0 ? "None chosen" : `${ticked} chosen`;
+      const words = ticked === 0 ? "None chosen" : `${ticked} chosen`;
+      // Written only if it changes: the observer below sees it, and would never end.
+      if (told && told.textContent !== words) told.textContent = words;
       for (const button of group?.querySelectorAll("button") ?? []) button.disabled = ticked === 0;
     };
     all.hidden = false;
