@@ -63,7 +63,12 @@ async fn start(
     }
     let spec = engine.exec_state(&caller, &id).await?.spec;
     let attached = engine.start_exec(&caller, &id, console(options.console_size)).await?;
-    let stdin = if spec.open_stdin { Stdin::Ends } else { Stdin::No };
+    let stdin = match spec.open_stdin {
+        false => Stdin::No,
+        // The end of a terminal's input is typed, not sent.
+        true if spec.tty => Stdin::Stays,
+        true => Stdin::Ends,
+    };
     let join = Join { stdin, stdout: true, stderr: true, detach: DetachKeys::parse("")? };
     Ok(hijack(&request, spoken, &engine, attached, join))
 }

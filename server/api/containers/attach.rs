@@ -31,7 +31,7 @@ async fn join(engine: &Engine, caller: &Caller, id: &str, params: &Params) -> Ap
     };
     let stdin = match stdin && options.stream {
         false => Stdin::No,
-        true if spec.stdin_once || spec.tty => Stdin::Ends,
+        true if spec.stdin_once && !spec.tty => Stdin::Ends,
         true => Stdin::Stays,
     };
     Ok((attached, Join { stdin, stdout: options.stdout, stderr: options.stderr, detach }))
