@@ -148,7 +148,7 @@ impl Engine {
             resources: self.inner.hand.resources(&spec.limits)?.0,
             seccomp: filter.map(|filter| filter.oci.clone()),
             joined,
-            id_map: None,
+            id_map: spec.userns.then(|| self.id_range(wish.id)),
             facts: &self.inner.facts,
         };
         runtime_spec(input).map_err(|error| invalid(error.to_string()))
@@ -162,12 +162,14 @@ impl Engine {
         let own = etc
             .iter()
             .filter(|(_, target)| !wish.spec.mounts.iter().any(|mount| mount.target == *target))
-            .map(|(name, target)| resolved(folder.join(name), target, false, Propagation::Rprivate, true));
+            .map(|(name, target)| ResolvedMount { mapped: true, ..resolved(folder.join(name), target, false, Propagation::Rprivate, true) });
         let wished = wish.spec.mounts.iter().filter_map(|mount| match &mount.kind {
             MountKind::Bind { source, propagation, recursive, .. } => {
                 Some(resolved(PathBuf::from(source), &mount.target, mount.read_only, *propagation, *recursive))
             }
-            MountKind::Volume { name, .. } => Some(resolved(self.volume_dir(name), &mount.target, mount.read_only, Propagation::Rprivate, true)),
+            MountKind::Volume { name, .. } => {
+                Some(ResolvedMount { mapped: true, ..resolved(self.volume_dir(name), &mount.target, mount.read_only, Propagation::Rprivate, true) })
+            }
             MountKind::Tmpfs { .. } => None,
         });
         own.chain(wished).collect()
@@ -259,7 +261,7 @@ fn host_resolv_conf(from: AskingFrom) -> String {
 }
 
 fn resolved(source: PathBuf, target: &str, read_only: bool, propagation: Propagation, recursive: bool) -> ResolvedMount {
-    ResolvedMount { source, target: PathBuf::from(target), read_only, propagation, recursive }
+    ResolvedMount { source, target: PathBuf::from(target), read_only, propagation, recursive, mapped: false }
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<()> {

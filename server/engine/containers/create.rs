@@ -146,9 +146,7 @@ fn check(spec: &ContainerSpec) -> Result<Vec<String>> {
     if !matches!(spec.log_driver.as_str(), "" | "local" | "json-file" | "none") {
         return Err(EngineError::hinted(Kind::Invalid, format!("logger: no log driver named '{}' is registered", spec.log_driver), "use local or none"));
     }
-    if spec.userns {
-        return Err(EngineError::said(Kind::Unsupported, "user namespaces can't be chosen for a container in this release"));
-    }
+    super::userns::check(spec)?;
     let mut targets = BTreeSet::new();
     for mount in &spec.mounts {
         let target = mount.target.trim_end_matches('/');

@@ -10,6 +10,7 @@ mod size;
 mod start;
 mod types;
 mod update;
+mod userns;
 mod wait;
 
 pub use files::CommitWish;

@@ -1,7 +1,7 @@
 //! The walls of a container, as a person asks for them.
 
 use crate::support::*;
-use gantry_model::{ContainerSpec, Kind, Seccomp, Security};
+use gantry_model::{ContainerSpec, Kind, Mount, MountKind, NetworkMode, PidMode, Propagation, Seccomp, Security};
 
 /// The last line that the shell printed about each try; a container that ends at once.
 async fn output(engine: &gantry_engine::Engine, name: &str, spec: ContainerSpec) -> String {
@@ -57,5 +57,59 @@ fn a_bad_profile_is_refused_when_the_container_is_made() {
         }
         let all = gantry_engine::ListFilter { all: true, ..Default::default() };
         assert!(engine.list_containers(&root(), &all).await.expect("allowed").is_empty());
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn root_of_a_user_namespace_is_nobody_outside() {
+    let world = World::with_busybox();
+    world.run(async |engine| {
+        let volume = Mount { kind: MountKind::Volume { name: "kept".to_owned(), no_copy: false }, target: "/data".to_owned(), read_only: false };
+        let folder = world.path("of-the-host");
+        std::fs::create_dir(&folder).expect("made");
+        let bind = MountKind::Bind { source: folder.display().to_string(), propagation: Propagation::Rprivate, recursive: true, create_source: false };
+        let mounts = vec![volume.clone(), Mount { kind: bind, target: "/host".to_owned(), read_only: false }];
+        let text = "id -u; cat /proc/self/uid_map; echo mine > /made; echo x >> /etc/hosts; echo kept > /data/new; touch /host/no 2>&1; stat -c '%u %a' /data/file; exec sleep 1000";
+        let mapped = |name: &'static str| ContainerSpec { userns: true, mounts: mounts.clone(), hostname: name.to_owned(), ..script(text) };
+        let mut ranges = Vec::new();
+        for name in ["one", "two"] {
+            let id = start(&engine, name, mapped(name)).await;
+            until_async("it has spoken", async || logs(&engine, name).await.lines().count() >= 4).await;
+            let said = logs(&engine, name).await;
+            let lines: Vec<&str> = said.lines().collect();
+            assert!(lines[0] == "0" && lines[2].contains("Permission denied") && lines[3] == "0 640", "{said}");
+            let map: Vec<u32> = lines[1].split_whitespace().map(|number| number.parse().expect("a number")).collect();
+            assert!(map[0] == 0 && map[1] >= 1 << 30 && map[2] == 65536, "{map:?}");
+            let pid = engine.container(&root(), name).await.expect("it exists").summary.pid.expect("it runs");
+            assert!(read(format!("/proc/{pid}/status").as_ref()).contains(&format!("\nUid:\t{0}\t{0}\t", map[1])));
+            assert_eq!(exec(&engine, name, &["sh", "-c", "id -u; cat /made; hostname"]).await.0, format!("0\nmine\n{name}\n"));
+            let stored = std::fs::metadata(world.path("data/containers").join(&id).join("upper/made")).expect("stored");
+            assert_eq!(std::os::unix::fs::MetadataExt::uid(&stored), 0, "on disk ids are the container's own");
+            ranges.push(map[1]);
+        }
+        assert_ne!(ranges[0], ranges[1], "containers share no ids");
+        // What one wrote into the volume is everybody's, with or without a user namespace.
+        let plain = ContainerSpec { mounts: vec![volume], ..script("stat -c %u /data/new; cat /data/new") };
+        assert_eq!(output(&engine, "plain", plain).await, "0\nkept\n");
+        engine.restart_container(&root(), "one", Some(std::time::Duration::ZERO)).await.expect("restarted");
+        until_async("it has spoken again", async || logs(&engine, "one").await.lines().count() >= 8).await;
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_a_user_namespace_can_not_have_is_refused() {
+    let world = World::with_busybox();
+    world.run(async |engine| {
+        let user = || ContainerSpec { userns: true, ..script("true") };
+        for (spec, what) in [
+            (ContainerSpec { security: Security { privileged: true, ..Security::default() }, ..user() }, "privileged mode"),
+            (ContainerSpec { network: NetworkMode::Host, ..user() }, "the host's network namespace"),
+            (ContainerSpec { pid_mode: PidMode::Host, ..user() }, "the host's PID namespace"),
+        ] {
+            let error = engine.create_container(&root(), None, spec).await.expect_err("refused");
+            assert!(error.kind() == Kind::Invalid && error.to_string() == format!("{what} can't be had in a user namespace"), "{error}");
+        }
     });
 }

@@ -15,11 +15,14 @@ pub struct ResolvedMount {
     pub read_only: bool,
     pub propagation: Propagation,
     pub recursive: bool,
+    /// Ours: in a user namespace its files belong to the container's users, as they do without one.
+    pub mapped: bool,
 }
 
 /// Docker's base mounts, then what the user asked for, parents before children; a wish for a base mount's target replaces it.
 pub(super) fn all(input: &SpecInput<'_>) -> Vec<Mount> {
-    let mut wished: Vec<Mount> = input.mounts.iter().map(bind).chain(input.wish.mounts.iter().filter_map(tmpfs)).collect();
+    let mut wished: Vec<Mount> =
+        input.mounts.iter().map(|mount| bind(mount, input.id_map.is_some())).chain(input.wish.mounts.iter().filter_map(tmpfs)).collect();
     wished.sort_by_key(|mount| mount.destination().components().count());
     let mut list: Vec<Mount> = base(input).into_iter().filter(|mount| !wished.iter().any(|other| other.destination() == mount.destination())).collect();
     list.append(&mut wished);
@@ -74,10 +77,14 @@ fn base(input: &SpecInput<'_>) -> Vec<Mount> {
     list
 }
 
-fn bind(wish: &ResolvedMount) -> Mount {
+fn bind(wish: &ResolvedMount, user_namespace: bool) -> Mount {
     let kind = if wish.recursive { "rbind" } else { "bind" };
     let access = if wish.read_only { "ro" } else { "rw" };
-    mount_at(wish.target.clone(), "bind", wish.source.clone(), &[kind, wish.propagation.as_str(), access])
+    let mut options = vec![kind, wish.propagation.as_str(), access];
+    if wish.mapped && user_namespace {
+        options.push("idmap");
+    }
+    mount_at(wish.target.clone(), "bind", wish.source.clone(), &options)
 }
 
 fn tmpfs(wish: &Wish) -> Option<Mount> {
