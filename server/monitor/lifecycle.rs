@@ -109,6 +109,7 @@ impl Monitor {
             seccomp: ground.seccomp(),
             gate: Gate::Parent,
             hooks: None,
+            init: launch.init,
         });
         let created = created.inspect_err(|_| ground.undo())?;
         let pid = created.pid;

@@ -7,6 +7,7 @@ mod failure;
 pub mod fork;
 pub mod host;
 mod idmap;
+mod init;
 pub mod inside;
 mod mounts;
 pub mod netlink;

@@ -213,9 +213,47 @@ pub(crate) fn unlock_pty(master: BorrowedFd<'_>) -> Result<()> {
     check(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlocked) }.into()).map(drop)
 }
 
+/// As C has arrays of strings: with a null at the end.
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// Replaces this process by what `file` holds; returns only the reason why not.
+pub(crate) fn execute_fd(file: &OwnedFd, args: &[CString], env: &[CString]) -> Errno {
+    let (args, env) = (pointers(args), pointers(env));
+    // SAFETY: both arrays end with a null pointer and their strings outlive the call; the path is an empty C string.
+    unsafe { libc::syscall(libc::SYS_execveat, file.as_raw_fd(), c"".as_ptr(), args.as_ptr(), env.as_ptr(), libc::AT_EMPTY_PATH) };
+    last_error()
+}
+
+/// Both sides of a fork of a container's process.
+pub(crate) enum Forked {
+    Parent(i32),
+    Child,
+}
+
+/// Forks a process with one thread by the call that filters know best; both sides are about to execute.
+pub(crate) fn fork() -> Result<Forked> {
+    let none: libc::c_long = 0;
+    // SAFETY: without CLONE_VM the child has its own copy of memory and stack.
+    match check(unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(libc::SIGCHLD), none, none, none, none) })? {
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(pid as i32)),
+    }
+}
+
+/// Lets all signals wait, as far as they can.
+pub(crate) fn block_signals() {
+    // SAFETY: a filled set is a valid set.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+    }
+}
+
 /// Replaces this process; returns only the reason why not.
 pub(crate) fn execve(path: &CStr, args: &[CString], env: &[CString]) -> Errno {
-    let pointers = |strings: &[CString]| strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
     let (args, env) = (pointers(args), pointers(env));
     // SAFETY: both arrays end with a null pointer and their strings outlive the call.
     unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };

@@ -112,6 +112,7 @@ pub(crate) fn launch<'a>(spec: &'a Spec, bundle: &'a Path, rootfs: Rootfs, stdio
         seccomp: None,
         gate: Gate::Parent,
         hooks: None,
+        init: false,
     }
 }
 

@@ -142,6 +142,7 @@ fn launch(global: &Global, args: &Create, container: &Container, spec: &Spec, st
         seccomp: seccomp.as_ref(),
         gate,
         hooks: points.as_mut().map(|points| points as &mut dyn process::Hooks),
+        init: false,
     };
     let created = process::create(launch)?;
     for warning in &created.warnings {

@@ -27,6 +27,7 @@ pub(crate) struct Seed<'a> {
     pub(crate) gate: &'a Gate,
     pub(crate) no_pivot: bool,
     pub(crate) no_new_keyring: bool,
+    pub(crate) init: Option<&'a OwnedFd>,
 }
 
 /// Runs `work` in a child and ends it with a message if it comes back. Nothing of the parent's stack is unwound.
@@ -100,7 +101,7 @@ pub(crate) fn first_process(plan: &Plan<'_>, mut seed: Seed<'_>, channel: Borrow
     if let Some(terminal) = &terminal {
         stdio::control(terminal.slave.as_fd())?;
     }
-    let descriptors = gate::Descriptors { stdio: seed.stdio, extra: seed.extra, gate: seed.gate, terminal, channel };
+    let descriptors = gate::Descriptors { stdio: seed.stdio, extra: seed.extra, gate: seed.gate, init: seed.init, terminal, channel };
     gate::finish(&plan.rights, descriptors, || seed.hooks.as_mut().map_or(Ok(()), |hooks| hooks.before_exec()))
 }
 

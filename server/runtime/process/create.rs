@@ -6,6 +6,7 @@ use super::namespaces::Namespaces;
 use super::plan::Plan;
 use super::{Created, Hooks, Launch, LaunchError, Running, notify, wait};
 use crate::failure::{Attempt, Failure};
+use crate::init;
 use crate::seccomp::Listener;
 use crate::sys::{self, Cloned};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -38,7 +39,9 @@ fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &Ow
     // In its cgroup from the first instruction on.
     let joined = launch.cgroup.map(|cgroup| cgroup.join()).transpose().map_err(|error| LaunchError::Cgroup(error.to_string()))?;
     let cgroup = joined.as_ref();
+    let init = if launch.init { Some(init::sealed()?) } else { None };
     let into = cgroup.and_then(|cgroup| cgroup.into.as_ref()).map(AsFd::as_fd);
+    let init = init.as_ref();
     let first = move || {
         let seed = Seed {
             stdio: &launch.stdio,
@@ -48,6 +51,7 @@ fn clone_first(launch: &Launch<'_>, plan: &Plan<'_>, ours: &OwnedFd, theirs: &Ow
             gate: &launch.gate,
             no_pivot: launch.no_pivot,
             no_new_keyring: launch.no_new_keyring,
+            init,
         };
         child::first_process(plan, seed, theirs.as_fd())
     };

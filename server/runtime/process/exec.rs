@@ -128,7 +128,7 @@ fn join_and_execute(
         stdio::control(terminal.slave.as_fd())?;
     }
     rights.prepare(&Proc::private()?)?;
-    gate::finish(rights, gate::Descriptors { stdio: &launch.stdio, extra: &launch.extra_fds, gate: &Gate::Parent, terminal, channel }, || Ok(()))
+    gate::finish(rights, gate::Descriptors { stdio: &launch.stdio, extra: &launch.extra_fds, gate: &Gate::Parent, init: None, terminal, channel }, || Ok(()))
 }
 
 fn set_affinity(list: Option<&str>) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ pub(crate) struct Descriptors<'a> {
     pub(crate) stdio: &'a Stdio,
     pub(crate) extra: &'a [OwnedFd],
     pub(crate) gate: &'a Gate,
+    pub(crate) init: Option<&'a OwnedFd>,
     pub(crate) terminal: Option<Pty>,
     pub(crate) channel: BorrowedFd<'a>,
 }
@@ -35,21 +36,25 @@ pub(crate) fn finish(rights: &Rights<'_>, fds: Descriptors<'_>, before_exec: imp
     if let Some(terminal) = &fds.terminal {
         kept.push(terminal.master.as_fd());
     }
+    kept.extend(fds.init.map(AsFd::as_fd));
     let numbers = stdio::arrange(stdio, fds.extra, &kept)?;
     stdio::close_above(numbers.last().copied().unwrap_or(2))?;
+    let has_terminal = fds.terminal.is_some();
     // Their old numbers are closed or belong to others now.
     std::mem::forget(fds.terminal);
     let mut numbers = numbers.into_iter().map(stdio::adopt);
     let channel = numbers.next().ok_or_else(|| Failure::refused("the channel was lost"))?;
     let listener = if matches!(fds.gate, Gate::Listener(_)) { numbers.next() } else { None };
     // The channel moved, and the caller's number for it is closed: from here on failures are told here.
-    let path = match before_gate(rights, &channel, numbers.next()) {
+    let terminal = if has_terminal { numbers.next() } else { None };
+    let init = numbers.next();
+    let path = match before_gate(rights, &channel, terminal) {
         Ok(path) => path,
         Err(failure) => give_up(&channel, failure),
     };
     let channel = wait_at_gate(channel, listener);
     match before_exec() {
-        Ok(()) => give_up(&channel, rights.execute(&path, channel.as_fd())),
+        Ok(()) => give_up(&channel, rights.execute(&path, channel.as_fd(), init.as_ref())),
         Err(sentence) => give_up(&channel, Failure::hook(sentence)),
     }
 }

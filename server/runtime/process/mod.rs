@@ -60,6 +60,8 @@ pub struct Launch<'a> {
     pub seccomp: Option<&'a SeccompProgram>,
     pub gate: Gate,
     pub hooks: Option<&'a mut dyn Hooks>,
+    /// The program runs below an init of ours, which reaps orphans and passes signals on.
+    pub init: bool,
 }
 
 /// The tree that becomes `/`.

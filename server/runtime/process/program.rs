@@ -62,6 +62,10 @@ impl Program {
         Err(Failure::exec(&self.name, 0))
     }
 
+    pub(crate) fn args(&self) -> &[CString] {
+        &self.args
+    }
+
     /// Replaces this process.
     pub(crate) fn execute(&self, path: &CString) -> Failure {
         let env: Vec<CString> = self.env.iter().filter_map(|entry| CString::new(entry.as_str()).ok()).collect();

@@ -4,6 +4,7 @@ use super::program::Program;
 use super::{SeccompProgram, UserWish, notify};
 use crate::capabilities::Sets;
 use crate::failure::{Attempt, Failure};
+use crate::init;
 use crate::procfs::Proc;
 use crate::sys::{self, SchedAttr};
 use crate::user;
@@ -13,7 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Resource, Rlimit, Uid, chdir, getcwd, getrlimit, setrlimit, umask};
 use rustix::thread::{CapabilitySet, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::ffi::CString;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// What runc gives when the spec says nothing.
@@ -170,16 +171,18 @@ impl<'a> Rights<'a> {
     }
 
     /// Drops the last rights and executes. The order keeps the filter from having to allow our own calls.
-    pub(crate) fn execute(&self, path: &CString, channel: BorrowedFd<'_>) -> Failure {
+    /// With an init, this process becomes it and the program its child.
+    pub(crate) fn execute(&self, path: &CString, channel: BorrowedFd<'_>, init: Option<&OwnedFd>) -> Failure {
         let load = || {
             let Some(filter) = self.seccomp else { return Ok(()) };
             let listener = filter.load().attempting(|| "load the seccomp filter".to_owned())?;
             listener.map_or(Ok(()), |listener| notify::tell(channel, &listener))
         };
         let result = if self.no_new_privileges { self.capabilities.settle().and_then(|()| load()) } else { load().and_then(|()| self.capabilities.settle()) };
-        match result {
-            Ok(()) => self.program.execute(path),
-            Err(failure) => failure,
+        match (result, init) {
+            (Ok(()), None) => self.program.execute(path),
+            (Ok(()), Some(init)) => init::execute(init, self.program.args(), || self.program.execute(path)),
+            (Err(failure), _) => failure,
         }
     }
 }
