@@ -6,13 +6,13 @@ cd "$(dirname "$0")/.."
 state=${GANTRY_DEMO_DIR:-/var/tmp/gantry-demo}
 listen=${GANTRY_DEMO_LISTEN:-127.0.0.1:7070}
 port=${GANTRY_DEMO_PORT:-8080}
-name=gantrydemo
+name=${GANTRY_DEMO_NAME:-gantrydemo}
 export GANTRY_HOST=unix://$state/run/gantry.sock
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "error: $1"; [ -z "${2:-}" ] || say "hint: $2"; exit 1; }
 
-binary() { printf '%s/release/gantry' "${CARGO_TARGET_DIR:-target}"; }
+binary() { printf '%s' "${GANTRY_DEMO_BINARY:-${CARGO_TARGET_DIR:-target}/release/gantry}"; }
 
 install_missing() {
   local missing=()
@@ -95,9 +95,11 @@ stop() {
 if [ "${1:-}" = stop ]; then stop; exit 0; fi
 [ ! -e "$state/pid" ] || fail "the demo runs already, or was cut off" "run: $0 stop"
 
-install_missing
-say "Building Gantry (a few minutes the first time) …"
-cargo build --release --quiet --bin gantry
+if [ -z "${GANTRY_DEMO_BINARY:-}" ]; then
+  install_missing
+  say "Building Gantry (a few minutes the first time) …"
+  cargo build --release --quiet --bin gantry
+fi
 trap stop EXIT INT TERM
 start_server
 make_image

@@ -2,6 +2,7 @@
 
 mod layers;
 mod modules;
-#[allow(dead_code, unused_imports, reason = "the tests that use it come with the commands they need")]
+mod root;
+#[allow(dead_code, reason = "the benchmark uses the rest")]
 mod support;
 mod vm;

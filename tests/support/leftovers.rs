@@ -61,3 +61,9 @@ pub fn links(pid: u32) -> Vec<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap_or_default();
     text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).filter(|name| name != "lo").collect()
 }
+
+/// Tables of nftables in this network namespace with this name.
+pub fn tables(name: &str) -> Vec<String> {
+    let told = std::process::Command::new("nft").args(["list", "tables"]).output().expect("nft is installed").stdout;
+    String::from_utf8_lossy(&told).lines().filter(|line| line.ends_with(&format!(" {name}"))).map(str::to_owned).collect()
+}

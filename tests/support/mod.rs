@@ -3,7 +3,9 @@
 pub mod command;
 pub mod image;
 pub mod leftovers;
+pub mod peers;
 pub mod server;
+pub mod visitor;
 
 pub use command::{Said, run, until};
 pub use server::Server;

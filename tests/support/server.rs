@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 
+const EVERYTHING: &str = "debug,actix_http=info,sqlx=info";
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 pub fn program() -> &'static Path {
@@ -22,6 +24,7 @@ pub struct Server {
     pub name: String,
     number: u32,
     own_network: bool,
+    log: &'static str,
     running: Option<Running>,
 }
 
@@ -33,12 +36,17 @@ struct Running {
 impl Server {
     /// Beside the host's network.
     pub fn start() -> Self {
-        Self::new(false)
+        Self::new(false, EVERYTHING)
+    }
+
+    /// As people run it, for figures.
+    pub fn start_quiet() -> Self {
+        Self::new(false, "info")
     }
 
     /// In a network namespace of its own, so that every device in it is the server's.
     pub fn in_own_network() -> Self {
-        Self::new(true)
+        Self::new(true, EVERYTHING)
     }
 
     /// With the image `busybox`.
@@ -46,11 +54,11 @@ impl Server {
         Self::start().import_busybox()
     }
 
-    fn new(own_network: bool) -> Self {
+    fn new(own_network: bool, log: &'static str) -> Self {
         let folder = tempfile::Builder::new().prefix("gantry-e2e-").tempdir_in("/var/tmp").expect("a scratch folder");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("e2e{}n{number}", std::process::id());
-        let mut server = Self { folder, name, number, own_network, running: None };
+        let mut server = Self { folder, name, number, own_network, log, running: None };
         server.begin();
         server
     }
@@ -77,7 +85,7 @@ impl Server {
         };
         let subnet = format!("10.{}.{}.0/24", 64 + std::process::id() % 128, self.number % 256);
         command.args(["serve", "--listen", "127.0.0.1:0", "--bridge", &self.name, "--subnet", &subnet, "--nft-table", &self.name]);
-        command.args(["--cgroup-parent", &format!("/{}", self.name), "--config", "/dev/null", "--log", "debug,actix_http=info,sqlx=info"]);
+        command.args(["--cgroup-parent", &format!("/{}", self.name), "--config", "/dev/null", "--log", self.log]);
         command.arg("--data-dir").arg(self.path("data")).arg("--run-dir").arg(self.path("run"));
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("opened");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("gantry starts");
@@ -113,6 +121,12 @@ impl Server {
 
     pub fn pid(&self) -> u32 {
         self.running.as_ref().expect("the server runs").child.id()
+    }
+
+    /// The pids of the monitors.
+    pub fn monitors(&self) -> Vec<u32> {
+        let folders = fs::read_dir(self.path("run/containers")).into_iter().flatten().flatten();
+        folders.filter_map(|folder| fs::read_to_string(folder.path().join("monitor.pid")).ok()?.trim().parse().ok()).collect()
     }
 
     /// The command line, talking to this server.
@@ -197,7 +211,7 @@ impl Server {
             until(&format!("{folder} is empty"), || fs::read_dir(self.path(folder)).map_or(0, Iterator::count) == 0);
         }
         self.stop();
-        for table in ["containers", "terminals"] {
+        for table in ["containers", "terminals", "volume_uses"] {
             assert_eq!(self.rows(table), 0, "rows of {table}");
         }
         let folder = self.folder.path();
@@ -206,8 +220,7 @@ impl Server {
         assert_eq!(leftovers::cgroups(&self.name), [PathBuf::new(); 0], "cgroups are left");
         if !self.own_network {
             assert!(!leftovers::links(std::process::id()).contains(&self.name), "the bridge {} is left", self.name);
-            let tables = Command::new("nft").args(["list", "tables"]).output().expect("nft is installed").stdout;
-            assert!(!String::from_utf8_lossy(&tables).contains(&self.name), "the table {} is left", self.name);
+            assert_eq!(leftovers::tables(&self.name), [""; 0], "tables are left");
         }
     }
 

@@ -1,0 +1,8 @@
+//! Tests on the real kernel, as root, through `gantry serve` and the command line.
+
+mod archives;
+mod cycles;
+mod demo;
+mod lifecycle;
+mod limits;
+mod restart;
