@@ -124,7 +124,7 @@ async fn remove_strangers(engine: &Engine, known: &[Arc<Container>]) -> Result<(
         }
         for id in strangers {
             tracing::warn!(container.id = %id, "removing what is left of an unknown container {}", id.short());
-            engine.inner.hand.kill_leftovers(&id, &engine.cgroup_path(&id))?;
+            engine.inner.hand.kill_leftovers(&id, &engine.cgroup_of_stranger(&id))?;
             let trash = engine.inner.hand.to_trash(&id)?;
             engine.inner.hand.empty_trash(&trash);
         }

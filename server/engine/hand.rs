@@ -39,6 +39,11 @@ impl Hand {
         self.layout.version().as_str()
     }
 
+    /// Fails for a path that no cgroup can have.
+    pub(crate) fn check_cgroup(&self, path: &str) -> Result<()> {
+        path.parse::<CgroupPath>().map(drop).map_err(cgroup_error("understand the cgroup's path"))
+    }
+
     fn cgroup(&self, path: &str) -> Result<Cgroup> {
         let path: CgroupPath = path.parse().map_err(cgroup_error("understand the cgroup's path"))?;
         Cgroup::open(&self.layout, &path).map_err(cgroup_error("open the container's cgroup"))

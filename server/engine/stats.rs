@@ -146,7 +146,7 @@ impl Engine {
     }
 
     fn sample(&self, container: &Container, before: Option<&StatsSample>) -> Result<StatsSample> {
-        let raw = self.inner.hand.stats(&self.cgroup_path(&container.id))?;
+        let raw = self.inner.hand.stats(&self.cgroup_of(container))?;
         let pid = container.lock().pid;
         let host_memory = self.inner.host_load.memory_bytes();
         let mut sample = StatsSample {

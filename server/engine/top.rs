@@ -17,7 +17,7 @@ impl Engine {
             "aux" | "ux" | "au" => true,
             other => return Err(EngineError::hinted(Kind::Invalid, format!("ps arguments {other:?} are not known here"), "use -ef or aux")),
         };
-        let (engine, path) = (self.clone(), self.cgroup_path(&container.id));
+        let (engine, path) = (self.clone(), self.cgroup_of(&container));
         let pids = tokio::task::spawn_blocking(move || engine.inner.hand.pids(&path)).await??;
         let mut processes: Vec<Process> = pids.into_iter().filter_map(procfs::process).collect();
         processes.sort_by_key(|process| (process.started_secs, process.pid));

@@ -39,8 +39,22 @@ impl Engine {
         self.run_dir(id).join(files::SOCKET)
     }
 
-    pub(crate) fn cgroup_path(&self, id: &ContainerId) -> String {
-        format!("{}/{id}", self.inner.config.cgroup_parent.trim_end_matches('/'))
+    /// The cgroup of a container that asks for `parent` above its own, or for none. A parent without `/` counts from the root as well:
+    /// our own cgroup may be another one after a restart.
+    fn cgroup_path(&self, id: &ContainerId, parent: Option<&str>) -> String {
+        let parent = parent.filter(|parent| !parent.is_empty()).unwrap_or(&self.inner.config.cgroup_parent);
+        format!("/{}/{id}", parent.trim_matches('/'))
+    }
+
+    pub(crate) fn cgroup_of(&self, container: &Container) -> String {
+        let parent = container.lock().spec.cgroup_parent.clone();
+        self.cgroup_path(&container.id, parent.as_deref())
+    }
+
+    /// The cgroup of a container that only its folders tell of.
+    pub(crate) fn cgroup_of_stranger(&self, id: &ContainerId) -> String {
+        let launch = std::fs::read(self.data_dir(id).join(files::LAUNCH)).ok().and_then(|text| Launch::parse(&text).ok());
+        launch.map_or_else(|| self.cgroup_path(id, None), |launch| launch.cgroup_path)
     }
 
     /// Makes the spec without writing anything, so that a wish that can't be is refused when it is created. Returns warnings.
@@ -51,6 +65,7 @@ impl Engine {
             JoinedNamespaces::default(),
             self.filter(spec)?.as_deref(),
         )?;
+        self.inner.hand.check_cgroup(&self.cgroup_path(id, spec.cgroup_parent.as_deref()))?;
         Ok(self.inner.hand.resources(&spec.limits)?.1)
     }
 
@@ -105,7 +120,7 @@ impl Engine {
             open_stdin: spec.open_stdin,
             stdin_once: spec.stdin_once,
             term_size: spec.term_size,
-            cgroup_path: self.cgroup_path(wish.id),
+            cgroup_path: self.cgroup_path(wish.id, spec.cgroup_parent.as_deref()),
             log: LogPlan {
                 driver: if spec.log_driver == "none" { LogDriver::None } else { LogDriver::Local },
                 path: folder.join("log"),
@@ -141,7 +156,7 @@ impl Engine {
             // The monitor looks the user up in the container's own files.
             user: UserIds::default(),
             rootfs: self.data_dir(wish.id).join("rootfs"),
-            cgroups_path: self.cgroup_path(wish.id).into(),
+            cgroups_path: self.cgroup_path(wish.id, spec.cgroup_parent.as_deref()).into(),
             hostname: self.hostname(wish),
             mounts: self.resolved_mounts(wish),
             devices: self.inner.hand.devices(spec)?,

@@ -116,7 +116,7 @@ impl Engine {
             let _ = waiter.send(Ok(exit_code));
         }
         let shared = self.network_is_shared(&container.id);
-        let (hand, cgroup, id, engine) = (self.inner.hand.clone(), self.cgroup_path(&container.id), container.id.clone(), self.clone());
+        let (hand, cgroup, id, engine) = (self.inner.hand.clone(), self.cgroup_of(container), container.id.clone(), self.clone());
         self.inner.handle.spawn_blocking(move || {
             // Else it went with the container's namespace.
             if shared && let Err(error) = engine.inner.network.forget(&id) {

@@ -221,7 +221,7 @@ impl Engine {
 
     /// Ends what is left of a container whose monitor is gone, and writes down why.
     pub(crate) async fn bury(&self, container: &Arc<Container>, why: &str) {
-        let path = self.cgroup_path(&container.id);
+        let path = self.cgroup_of(container);
         let (id, engine) = (container.id.clone(), self.clone());
         let killed = tokio::task::spawn_blocking(move || {
             engine.inner.hand.kill_leftovers(&id, &path)?;

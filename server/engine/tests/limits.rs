@@ -143,3 +143,24 @@ fn impossible_limits_are_refused_before_anything_is_made() {
         assert_eq!(created.warnings.len(), 1, "{:?}", created.warnings);
     });
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_container_can_have_another_cgroup_above_it() {
+    let world = World::with_busybox();
+    let parent = format!("{}-special", world.name);
+    world.run(async |engine| {
+        let spec = ContainerSpec { cgroup_parent: Some(parent.clone()), ..script("cat /proc/self/cgroup; exec sleep 1000") };
+        let id = start(&engine, "special", spec).await;
+        until_async("it tells where it is", async || !logs(&engine, "special").await.is_empty()).await;
+        let text = logs(&engine, "special").await;
+        assert!(text.lines().all(|line| line.ends_with(&format!(":/{parent}/{id}")) || line.ends_with(":/")), "{text}");
+        assert_eq!(engine.top(&root(), "special", "-ef").await.expect("listed").rows.len(), 1);
+        engine.stop_container(&root(), "special", Some(Duration::ZERO)).await.expect("stopped");
+    });
+    until("its cgroups are gone", || cgroups(&parent).is_empty());
+    for root in std::fs::read_dir("/sys/fs/cgroup").expect("readable").flatten() {
+        let _ = std::fs::remove_dir(root.path().join(&parent));
+    }
+    let _ = std::fs::remove_dir(std::path::Path::new("/sys/fs/cgroup").join(&parent));
+}

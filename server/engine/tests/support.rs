@@ -206,7 +206,7 @@ fn monitors(folder: &str) -> Vec<String> {
 }
 
 /// Cgroups below the parent of a test, in every hierarchy.
-fn cgroups(name: &str) -> Vec<PathBuf> {
+pub fn cgroups(name: &str) -> Vec<PathBuf> {
     let roots = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path()).chain([PathBuf::from("/sys/fs/cgroup")]);
     roots
         .flat_map(|root| std::fs::read_dir(root.join(name)).into_iter().flatten().flatten())

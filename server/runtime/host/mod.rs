@@ -55,6 +55,7 @@ mod tests {
         let findings = probe(&Paths { data_dir: folder.path().to_owned() });
         assert!(findings.len() > 15, "{findings:?}");
         for finding in &findings {
+            println!("{}: {}", finding.what, if finding.ok { "yes" } else { &finding.costs });
             assert_eq!(finding.ok, finding.costs.is_empty(), "{finding:?}");
         }
         assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0, "nothing is left");

@@ -53,7 +53,6 @@ pub(super) fn rights() -> Vec<Finding> {
             "a container can't have higher limits of open files and the like than gantry has, nor a negative oom_score_adj: give gantry the capability",
         ),
         capability("SYS_PTRACE", "exec into containers of other users fails: give gantry the capability"),
-        capability("BPF", "nothing on cgroup v1; on v2 device rules need it or CAP_SYS_ADMIN"),
     ]
 }
 

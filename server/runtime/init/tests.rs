@@ -36,8 +36,7 @@ fn the_program_runs_below_an_init_and_its_end_is_the_containers() {
 #[ignore = "needs root"]
 fn signals_reach_the_program_and_orphans_are_reaped() {
     alone(|| {
-        let script =
-            "trap 'echo caught; exit 5' TERM; (sleep 0.1 & ) ; (sleep 0.1 & ); sleep 0.4; cat /proc/[0-9]*/status | grep -c '^State:.Z'; echo ready; while true; do sleep 0.02; done";
+        let script = "trap 'echo caught; exit 5' TERM; (sleep 0.1 & ) ; (sleep 0.1 & ); sleep 0.4; cat /proc/[0-9]*/status | grep -c '^State:.Z'; echo ready; while true; do sleep 0.02; done";
         let bundle = Bundle::new(script);
         let (running, mut output) = start(&bundle).expect("started");
         let mut ready = String::new();
