@@ -225,7 +225,7 @@ impl Engine {
         if let Some(known) = container.lock().execs.get_mut(id) {
             known.spec.term_size = Some(size);
         }
-        if entry.running {
+        if entry.running && entry.spec.tty {
             self.ask(&container, Request::Resize { session: Session::Exec(id.clone()), size }).await?;
         }
         Ok(())

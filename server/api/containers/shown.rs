@@ -60,7 +60,7 @@ pub fn host_config(spec: &ContainerSpec) -> HostConfig {
     let security = &spec.security;
     let list = |values: &Vec<String>| Some(values.clone()).filter(|values| !values.is_empty());
     HostConfig {
-        log_config: LogConfig { kind: if spec.log_driver == "none" { "none".to_owned() } else { "local".to_owned() }, config: Default::default() },
+        log_config: LogConfig { kind: log_driver(&spec.log_driver).to_owned(), config: Default::default() },
         network_mode: spec.network.to_string(),
         port_bindings: Some(port_map(&spec.ports)),
         restart_policy: restart(spec.restart),
@@ -114,6 +114,11 @@ pub fn host_config(spec: &ContainerSpec) -> HostConfig {
         init: spec.init.then_some(true),
         ..limits(&spec.limits)
     }
+}
+
+/// The log of one who named no driver is told by docker's own default: some clients read no other.
+fn log_driver(asked: &str) -> &str {
+    if asked.is_empty() { "json-file" } else { asked }
 }
 
 fn limits(limits: &Limits) -> HostConfig {

@@ -231,7 +231,8 @@ impl Engine {
         let has_monitor = {
             let mut live = container.lock();
             live.spec.term_size = Some(size);
-            live.monitor_pid.is_some()
+            // Without a terminal there is nothing to do, and docker's clients ask all the same.
+            live.spec.tty && live.monitor_pid.is_some()
         };
         if has_monitor {
             self.ask(&container, Request::Resize { session: Session::Main, size }).await?;

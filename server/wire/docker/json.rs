@@ -39,22 +39,20 @@ fn explain<T: DeserializeOwned>(body: &[u8], error: serde_json::Error) -> BadJso
     if path.is_empty() { BadJson::Syntax(text) } else { BadJson::Field { field: path.join("."), error: text } }
 }
 
-/// The member without which all would be well, and the one in that, and so on.
+/// The member without which it would fail differently or not at all, and the one in that, and so on.
 fn find<T: DeserializeOwned>(whole: &Value, path: &mut Vec<String>) {
-    let at =
-        |root: &mut Value, path: &[String]| -> Option<Value> { path.iter().try_fold(&mut *root, |value, key| value.get_mut(key)).map(|value| value.take()) };
-    loop {
-        let Some(Value::Object(members)) = at(&mut whole.clone(), path) else { return };
+    let fails = |value: Value| serde_json::from_value::<T>(value).err().map(|error| error.to_string());
+    let Some(first) = fails(whole.clone()) else { return };
+    while let Some(Value::Object(members)) = path.iter().try_fold(whole, |value, key| value.get(key)) {
         if members.len() > SEARCHED {
             return;
         }
         let culprit = members.keys().find(|key| {
             let mut without = whole.clone();
-            let place = path.iter().try_fold(&mut without, |value, key| value.get_mut(key));
-            if let Some(Value::Object(members)) = place {
+            if let Some(Value::Object(members)) = path.iter().try_fold(&mut without, |value, key| value.get_mut(key)) {
                 members.remove(*key);
             }
-            serde_json::from_value::<T>(without).is_ok()
+            fails(without).as_ref() != Some(&first)
         });
         match culprit {
             Some(key) => path.push(key.clone()),
@@ -113,6 +111,7 @@ mod tests {
         let why = |body: &str| parse::<Outer>(body.as_bytes()).expect_err("bad").to_string();
         assert_eq!(why(r#"{"Inner":{"Count":"many"}}"#), "invalid JSON: field Inner.Count: invalid type: string \"many\", expected i64");
         assert!(why(r#"{"List":7}"#).starts_with("invalid JSON: field List: "));
+        assert_eq!(why(r#"{"Inner":{"Count":"many","Name":7},"List":7}"#).split(':').nth(1), Some(" field Inner.Count"));
         assert!(why("{").starts_with("invalid JSON: "));
         assert!(why("[1]").starts_with("invalid JSON: "));
     }
