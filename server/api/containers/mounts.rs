@@ -2,7 +2,7 @@
 
 use crate::error::{ApiError, ApiResult};
 use gantry_model::{Mount, MountKind, Propagation};
-use gantry_wire::docker::host_config::{BindOptions, HostConfig, Mount as WireMount, TmpfsOptions, VolumeOptions};
+use gantry_wire::docker::host_config::{BindOptions, HostConfig, Mount as WireMount};
 use gantry_wire::docker::list::MountPoint;
 
 /// All mounts a `HostConfig` asks for.
@@ -150,36 +150,52 @@ fn propagation_named(name: &str) -> Option<Propagation> {
     [Private, Rprivate, Shared, Rshared, Slave, Rslave].into_iter().find(|propagation| propagation.as_str() == name)
 }
 
-/// The mounts of a container as its `HostConfig` shows them: all of them described.
-pub fn to_wire(mounts: &[Mount]) -> Vec<WireMount> {
-    mounts.iter().map(one_to_wire).collect()
+/// As `Binds` has it: what `-v` can say, and no volume without a name of its own.
+pub fn bind(mount: &Mount) -> Option<String> {
+    let (source, mut options) = match &mount.kind {
+        MountKind::Bind { source, propagation, recursive: true, create_source: true } => {
+            (source, Some(propagation.as_str()).filter(|name| *name != Propagation::default().as_str()).into_iter().collect::<Vec<_>>())
+        }
+        MountKind::Volume { name, no_copy } if !is_anonymous(name) => (name, no_copy.then_some("nocopy").into_iter().collect()),
+        _ => return None,
+    };
+    if mount.read_only {
+        options.insert(0, "ro");
+    }
+    let options = if options.is_empty() { String::new() } else { format!(":{}", options.join(",")) };
+    Some(format!("{source}:{}{options}", mount.target))
 }
 
-fn one_to_wire(mount: &Mount) -> WireMount {
+/// The engine names a volume that nobody named by 64 hex digits.
+fn is_anonymous(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// As `Tmpfs` has it.
+pub fn tmpfs(mount: &Mount) -> Option<(String, String)> {
+    let MountKind::Tmpfs { size_bytes, mode, options } = &mount.kind else { return None };
+    let own = [mount.read_only.then(|| "ro".to_owned()), size_bytes.map(|bytes| format!("size={bytes}")), mode.map(|mode| format!("mode={mode:o}"))];
+    Some((mount.target.clone(), own.into_iter().flatten().chain(options.iter().cloned()).collect::<Vec<_>>().join(",")))
+}
+
+/// True for what only `Mounts` can say.
+pub fn is_described(mount: &Mount) -> bool {
+    matches!(mount.kind, MountKind::Bind { .. }) && bind(mount).is_none()
+}
+
+pub fn to_wire(mount: &Mount) -> WireMount {
     let wire = WireMount { target: mount.target.clone(), read_only: mount.read_only, ..WireMount::default() };
-    match &mount.kind {
-        MountKind::Bind { source, propagation, recursive, create_source } => WireMount {
-            kind: "bind".to_owned(),
-            source: source.clone(),
-            bind_options: Some(BindOptions {
-                propagation: propagation.as_str().to_owned(),
-                non_recursive: !recursive,
-                create_mountpoint: *create_source,
-                ..BindOptions::default()
-            }),
-            ..wire
-        },
-        MountKind::Volume { name, no_copy } => WireMount {
-            kind: "volume".to_owned(),
-            source: name.clone(),
-            volume_options: no_copy.then(|| VolumeOptions { no_copy: true, ..VolumeOptions::default() }),
-            ..wire
-        },
-        MountKind::Tmpfs { size_bytes, mode, .. } => WireMount {
-            kind: "tmpfs".to_owned(),
-            tmpfs_options: Some(TmpfsOptions { size_bytes: size_bytes.unwrap_or(0) as i64, mode: mode.unwrap_or(0), options: None }),
-            ..wire
-        },
+    let MountKind::Bind { source, propagation, recursive, create_source } = &mount.kind else { return wire };
+    WireMount {
+        kind: "bind".to_owned(),
+        source: source.clone(),
+        bind_options: Some(BindOptions {
+            propagation: propagation.as_str().to_owned(),
+            non_recursive: !recursive,
+            create_mountpoint: *create_source,
+            ..BindOptions::default()
+        }),
+        ..wire
     }
 }
 
@@ -210,6 +226,16 @@ fn point(mount: &Mount, volumes: &str) -> Option<MountPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gantry_wire::docker::host_config::VolumeOptions;
+
+    #[test]
+    fn binds_and_tmpfs_are_shown_as_they_were_written() {
+        for text in ["/srv:/data:ro,rslave", "/srv:/data", "cache:/data:nocopy", "cache:/data"] {
+            assert_eq!(super::bind(&bind(text).expect(text)).as_deref(), Some(text));
+        }
+        let mount = one(HostConfig { tmpfs: Some([("/run".to_owned(), "ro,size=64k,mode=755,noexec".to_owned())].into()), ..HostConfig::default() });
+        assert_eq!(tmpfs(&mount.expect("valid")), Some(("/run".to_owned(), "ro,size=65536,mode=755,noexec".to_owned())));
+    }
 
     fn one(host: HostConfig) -> Result<Mount, String> {
         mounts(&host, &mut Vec::new()).map(|list| list[0].clone()).map_err(|error| error.message)

@@ -1,6 +1,7 @@
 //! A container's wish as docker shows it: `Config` and `HostConfig`.
 
 use super::mounts;
+use crate::answer::or_null;
 use gantry_engine::{ContainerDetail, ImageRuntimeConfig};
 use gantry_model::{ContainerSpec, DeviceRate, HealthCheck, IpcMode, Limits, PidMode, PortBinding, RestartPolicy, Seccomp};
 use gantry_wire::docker::container::{Config, HealthConfig};
@@ -25,12 +26,12 @@ pub fn config(detail: &ContainerDetail, image: &ImageRuntimeConfig) -> Config {
         tty: spec.tty,
         open_stdin: spec.open_stdin,
         stdin_once: spec.stdin_once,
-        env: Some(spec.env.clone()),
+        env: Some(env(detail)),
         cmd: cmd.map(Words),
         healthcheck: spec.health.as_ref().map(health),
         image: spec.image.clone(),
         volumes: some(image.volumes.iter().map(|volume| (volume.clone(), Empty {})).collect()),
-        working_dir: spec.working_dir.clone(),
+        working_dir: if spec.working_dir == "/" { image.working_dir.clone() } else { spec.working_dir.clone() },
         entrypoint: spec.entrypoint.clone().or_else(|| image.entrypoint.clone()).map(Words),
         labels: Some(spec.labels.clone()),
         stop_signal: spec.stop_signal.map(|signal| signal.to_string()).unwrap_or_default(),
@@ -38,6 +39,13 @@ pub fn config(detail: &ContainerDetail, image: &ImageRuntimeConfig) -> Config {
         shell: image.shell.clone().map(Words),
         ..Config::default()
     }
+}
+
+/// Without what every container is given.
+fn env(detail: &ContainerDetail) -> Vec<String> {
+    let hostname = if detail.spec.hostname.is_empty() { detail.summary.id.short() } else { &detail.spec.hostname };
+    let given = format!("HOSTNAME={hostname}");
+    detail.spec.env.iter().filter(|entry| **entry != given).cloned().collect()
 }
 
 fn some<K: Ord, V>(map: std::collections::BTreeMap<K, V>) -> Option<std::collections::BTreeMap<K, V>> {
@@ -108,7 +116,9 @@ pub fn host_config(spec: &ContainerSpec) -> HostConfig {
                 .collect(),
         ),
         ulimits: Some(spec.ulimits.iter().map(|limit| Ulimit { name: limit.name.clone(), hard: limit.hard, soft: limit.soft }).collect()),
-        mounts: Some(mounts::to_wire(&spec.mounts)).filter(|mounts| !mounts.is_empty()),
+        binds: or_null(spec.mounts.iter().filter_map(mounts::bind).collect()),
+        tmpfs: some(spec.mounts.iter().filter_map(mounts::tmpfs).collect()),
+        mounts: or_null(spec.mounts.iter().filter(|mount| mounts::is_described(mount)).map(mounts::to_wire).collect()),
         masked_paths: security.masked_paths.clone(),
         readonly_paths: security.readonly_paths.clone(),
         init: spec.init.then_some(true),
