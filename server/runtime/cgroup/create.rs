@@ -5,6 +5,7 @@ use super::files::write;
 use super::{Cgroup, CgroupError, CgroupPath, Folder, Layout};
 use gantry_plan::limits::Controller;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 impl Cgroup {
@@ -83,9 +84,11 @@ impl Folder {
 
 fn make(folder: &Path) -> Result<()> {
     match std::fs::create_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        other => other.at("make the cgroup", folder),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        other => other.at("make the cgroup", folder)?,
     }
+    // Whatever our umask is: users inside read their limits, and root of a user namespace mounts them.
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).at("open to readers", folder)
 }
 
 /// A cpuset of v1 takes no process before it has processors and memory nodes.
