@@ -85,8 +85,8 @@ pub(super) enum Command {
         #[arg(short, long, default_value = "table")]
         format: String,
         id: String,
-        /// Taken for runc's sake
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        /// Options of ps, whose PID column is filtered
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
     /// Suspend all processes of a container

@@ -11,6 +11,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 pub(super) fn kill(global: &Global, id: &str, signal: &str, all: bool) -> Result<i32> {
     let container = Container::load(&global.root, id)?;
+    if signal == "0" {
+        return if matches!(container.status(), Status::Stopped | Status::Creating) { Err(OciError::NotRunning) } else { Ok(0) };
+    }
     let signal: Signal = signal.parse().map_err(|_| OciError::Refused(format!("unknown signal {signal:?}")))?;
     if all {
         if container.saved.cgroup.is_some() {

@@ -6,11 +6,11 @@ use std::io;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OciError {
-    #[error("container {0:?} does not exist")]
+    #[error("container does not exist: {0}")]
     Missing(String),
-    #[error("container with id exists: {0}")]
+    #[error("container with given ID already exists: {0}")]
     Exists(String),
-    #[error("invalid container id format: {0:?}")]
+    #[error("invalid container ID format: {0:?}")]
     Id(String),
     #[error("container not running")]
     NotRunning,

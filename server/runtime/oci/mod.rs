@@ -21,7 +21,8 @@ mod tests_limits;
 mod update;
 
 use args::{Cli, Command};
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use error::Result;
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -35,7 +36,7 @@ pub fn main(mut args: Vec<OsString>) -> i32 {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return error.exit_code();
+            return usage_code(&error);
         }
     };
     if cli.version {
@@ -43,8 +44,8 @@ pub fn main(mut args: Vec<OsString>) -> i32 {
         return 0;
     }
     let Some(command) = &cli.command else {
-        print("gantry oci: give a command, for example `gantry oci list`; --help lists them\n");
-        return 1;
+        let _ = Cli::command().print_help();
+        return 0;
     };
     match run(&cli, command) {
         Ok(code) => code,
@@ -53,6 +54,15 @@ pub fn main(mut args: Vec<OsString>) -> i32 {
             // Callers tell a failing exec from a failing program by it.
             if matches!(command, Command::Exec(_)) { 255 } else { 1 }
         }
+    }
+}
+
+/// runc's codes: 3 for a command it does not have, 1 for every other misuse.
+fn usage_code(error: &clap::Error) -> i32 {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        ErrorKind::InvalidSubcommand => 3,
+        _ => 1,
     }
 }
 
@@ -67,7 +77,7 @@ fn run(cli: &Cli, command: &Command) -> Result<i32> {
         Command::Delete { force, ids } => control::delete(global, ids, *force),
         Command::Exec(args) => exec::exec(global, args),
         Command::List { format, quiet } => show::list(global, format, *quiet),
-        Command::Ps { format, id, options: _ } => show::ps(global, id, format),
+        Command::Ps { format, id, options } => show::ps(global, id, format, options),
         Command::Pause { id } => control::pause(global, id),
         Command::Resume { id } => control::resume(global, id),
         Command::Update(args) => update::update(global, args),

@@ -1,7 +1,7 @@
 //! `state`, `list`, `ps`, `events`. In: saved states and cgroups. Out: text as runc prints it.
 
 use super::args::Global;
-use super::error::{OciError, Result};
+use super::error::{During, OciError, Result};
 use super::limits;
 use super::state::{Container, Status};
 use serde::Serialize;
@@ -64,11 +64,12 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-pub(super) fn ps(global: &Global, id: &str, format: &str) -> Result<i32> {
+pub(super) fn ps(global: &Global, id: &str, format: &str, options: &[String]) -> Result<i32> {
     let container = Container::load(&global.root, id)?;
     let pids = limits::pids(&container.saved)?;
     match format {
         "json" => print_json(&pids, false),
+        "table" if !options.is_empty() => host_ps(&pids, options),
         "table" => {
             let mut rows = vec![["UID", "PID", "PPID", "STAT", "CMD"].map(str::to_owned)];
             rows.extend(pids.iter().filter_map(|pid| process_row(*pid)));
@@ -77,6 +78,22 @@ pub(super) fn ps(global: &Global, id: &str, format: &str) -> Result<i32> {
         }
         other => Err(OciError::Refused(format!("invalid format option {other:?}: use table or json"))),
     }
+}
+
+/// With options, the host's ps is asked, as runc does it, and only lines of the container are shown.
+fn host_ps(pids: &[i32], options: &[String]) -> Result<i32> {
+    let output = std::process::Command::new("ps").args(options).output().during(|| "run ps".to_owned())?;
+    if !output.status.success() {
+        return Err(OciError::Refused(format!("ps {}: {}", options.join(" "), String::from_utf8_lossy(&output.stderr).trim_end())));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines = text.lines();
+    let header = lines.next().unwrap_or_default();
+    let column = header.split_ascii_whitespace().position(|title| title == "PID");
+    let column = column.ok_or_else(|| OciError::Refused("couldn't find PID field in ps output".to_owned()))?;
+    let ours = |line: &&str| line.split_ascii_whitespace().nth(column).and_then(|pid| pid.parse().ok()).is_some_and(|pid: i32| pids.contains(&pid));
+    super::print(&lines.filter(ours).fold(format!("{header}\n"), |text, line| text + line + "\n"));
+    Ok(0)
 }
 
 fn process_row(pid: i32) -> Option<[String; 5]> {

@@ -108,7 +108,7 @@ fn a_container_goes_through_its_life() {
     let state = oci.state("web");
     assert_eq!((&state["status"], &state["id"], state["pid"].to_string()), (&json!("created"), &json!("web"), oci.file("pid")));
     assert_eq!(oci.file("out"), "", "nothing runs yet");
-    assert!(oci.fails(&["create", "web"]).0.contains("container with id exists: web"));
+    assert!(oci.fails(&["create", "web"]).0.contains("container with given ID already exists: web"));
     oci.ok(&["start", "web"]);
     wait_for("the program's output", || oci.file("out") == "started\n");
     assert_eq!(oci.state("web")["status"], "running");
@@ -137,7 +137,7 @@ fn options_stand_before_and_after_the_id() {
     assert_eq!(code(&["--log", "log", "run", "--keep", "two", "-b", "."]), Some(5));
     assert_eq!(oci.state("two")["status"], "stopped");
     assert_eq!(code(&["kill", "-a", "two", "SIGKILL"]), Some(0));
-    assert!(oci.fails(&["run", "../x"]).0.contains("invalid container id format"));
+    assert!(oci.fails(&["run", "../x"]).0.contains("invalid container ID format"));
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn descriptors_are_preserved_and_errors_go_to_the_log() {
     assert!(!run("99").status.success());
     oci.fails(&["--log", "log", "--log-format", "json", "start", "nobody"]);
     let line: Value = serde_json::from_str(&oci.file("log")).expect("json");
-    assert_eq!((&line["level"], &line["msg"]), (&json!("error"), &json!("container \"nobody\" does not exist")));
+    assert_eq!((&line["level"], &line["msg"]), (&json!("error"), &json!("container does not exist: nobody")));
 }
 
 #[test]
@@ -269,4 +269,111 @@ fn a_default_configuration_is_a_valid_spec() {
     let features: Value = serde_json::from_str(&oci.ok(&["features"])).expect("json");
     assert_eq!(features["ociVersionMin"], "1.0.0");
     assert!(oci.ok(&["--version"]).contains("spec: 1."));
+}
+
+/// Answers that runc's callers look for, as runc 1.1 gives them.
+#[test]
+#[ignore = "needs root"]
+fn misuse_is_answered_with_runcs_words_and_codes() {
+    let oci = Oci::new("sleep 100");
+    let code = |args: &[&str]| oci.output(args).status.code();
+    for command in ["state", "start", "kill", "delete", "pause", "resume", "ps"] {
+        let (text, code) = oci.fails(&[command, "nobody"]);
+        assert!(text.contains("container does not exist") && code == 1, "{command}: {text}");
+    }
+    assert_eq!(oci.fails(&["exec", "nobody", "true"]).1, 255);
+    assert_eq!([code(&["nothing"]), code(&["state", "--nothing", "x"]), code(&["create"]), code(&[]), code(&["--help"])], [3, 1, 1, 0, 0].map(Some));
+    oci.create("box", &[]);
+    oci.ok(&["start", "box"]);
+    assert_eq!(oci.ok(&["kill", "box", "0"]), "");
+    assert!(oci.fails(&["kill", "box", "NOTHING"]).0.contains("unknown signal \\\"NOTHING\\\""));
+    assert!(oci.fails(&["exec", "box"]).0.contains("process args cannot be empty"));
+    let listed = oci.ok(&["ps", "box", "-o", "pid,comm"]);
+    let pid = oci.state("box")["pid"].to_string();
+    let own: Vec<&str> = listed.lines().skip(1).flat_map(str::split_ascii_whitespace).collect();
+    assert!(own.contains(&pid.as_str()) && own.iter().all(|word| word.parse::<i32>().is_err() || *word == pid), "{listed}");
+    oci.ok(&["kill", "box", "9"]);
+    wait_for("its end", || oci.state("box")["status"] == "stopped");
+    assert!(oci.fails(&["kill", "box", "0"]).0.contains("container not running"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_filter_of_the_spec_is_loaded_and_a_bad_one_is_refused() {
+    let mut oci = Oci::new("grep ^Seccomp: /proc/self/status; mkdir /tmp/x 2>/dev/null; echo $?");
+    let filter = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": ["mkdir", "unknown_to_all"], "action": "SCMP_ACT_ERRNO" }] });
+    oci.change("/linux/seccomp", filter);
+    assert_eq!(oci.ok(&["run", "box"]), "Seccomp:\t2\n1\n");
+    oci.change("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/x" }));
+    assert!(oci.fails(&["run", "box"]).0.contains("SCMP_ACT_NOTIFY cannot be used as default action"));
+    assert_eq!(oci.ok(&["list", "-q"]), "", "nothing is left");
+}
+
+/// The descriptor comes at `start`, from a process that is not the container's parent.
+#[test]
+#[ignore = "needs root"]
+fn a_seccomp_listener_hears_of_the_container_at_its_start() {
+    let mut oci = Oci::new("mkdir /tmp/x 2>/dev/null; echo $?");
+    let path = oci.bundle.folder.path().join("agent.sock");
+    let listener = UnixListener::bind(&path).expect("bound");
+    let rule = json!({ "names": ["mkdirat"], "action": "SCMP_ACT_NOTIFY" });
+    oci.change("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": path, "listenerMetadata": "m", "syscalls": [rule] }));
+    oci.create("box", &[]);
+    let heard = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().expect("connected");
+        let mut text = String::new();
+        connection.read_to_string(&mut text).expect("read");
+        text
+    });
+    oci.ok(&["start", "box"]);
+    let state: Value = serde_json::from_str(&heard.join().expect("heard")).expect("json");
+    assert_eq!((&state["fds"], &state["metadata"], &state["state"]["id"]), (&json!(["seccompFd"]), &json!("m"), &json!("box")));
+    assert_eq!(state["pid"], state["state"]["pid"]);
+}
+
+/// podman drives the command line through conmon, as its users do.
+#[test]
+#[ignore = "needs root"]
+fn podman_runs_stops_and_removes_containers() {
+    let oci = Oci::new("");
+    if Command::new("podman").arg("--version").output().is_err() {
+        println!("skipped: podman is not installed");
+        return;
+    }
+    let folder = oci.bundle.folder.path();
+    let podman = |args: &[&str]| {
+        let mut command = Command::new("podman");
+        command.arg("--root").arg(folder.join("podman")).arg("--runroot").arg(folder.join("run")).arg("--runtime").arg(oci.command(&[]).get_program());
+        command.args(["--cgroup-manager", "cgroupfs", "--events-backend", "file", "--storage-driver", "vfs", "--log-level", "error"]).args(args);
+        let output = command.stdin(Stdio::null()).output().expect("started");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (text, output.status.code())
+    };
+    let tar = folder.join("image.tar");
+    assert!(Command::new("tar").arg("-C").arg(oci.bundle.rootfs()).arg("-cf").arg(&tar).arg(".").status().expect("started").success());
+    let (text, code) = podman(&["import", tar.to_str().expect("UTF-8"), "image"]);
+    assert_eq!(code, Some(0), "{text}");
+    let mut run = vec!["run", "--rm", "--network", "none", "image"];
+    let with = |run: &mut Vec<&'static str>, words: &[&'static str]| {
+        run.truncate(5);
+        run.extend(words);
+    };
+    with(&mut run, &["echo", "hello"]);
+    assert_eq!(podman(&run), ("hello\n".to_owned(), Some(0)));
+    with(&mut run, &["sh", "-c", "exit 7"]);
+    assert_eq!(podman(&run).1, Some(7));
+    with(&mut run, &["nothing"]);
+    assert_eq!(podman(&run).1, Some(127));
+    with(&mut run, &["grep", "^Seccomp:", "/proc/self/status"]);
+    assert_eq!(podman(&run).0, "Seccomp:\t2\n");
+    let (text, code) =
+        podman(&["run", "-d", "--name", "long", "--network", "none", "image", "sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.05; done"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(podman(&["exec", "-u", "33", "long", "sh", "-c", "id -u; exit 4"]), ("33\n".to_owned(), Some(4)));
+    assert_eq!(podman(&["pause", "long"]).1, Some(0));
+    assert_eq!(podman(&["unpause", "long"]).1, Some(0));
+    assert_eq!(podman(&["stop", "-t", "10", "long"]).1, Some(0));
+    assert_eq!(podman(&["inspect", "--format", "{{.State.ExitCode}}", "long"]).0, "0\n");
+    assert_eq!(podman(&["rm", "-f", "long"]).1, Some(0));
+    let _ = podman(&["rmi", "-af"]);
 }
