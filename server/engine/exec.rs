@@ -6,7 +6,7 @@ use crate::monitor::{Client, join, refused};
 use crate::registry::Container;
 use crate::{Attached, Engine, EngineError, Result, random};
 use gantry_model::{Action, Caller, ContainerId, ExecId, ExecSpec, Kind, State, TermSize};
-use gantry_plan::spec::{capabilities, capability_sets};
+use gantry_plan::spec::{apparmor, capabilities, capability_sets, rlimits};
 use gantry_wire::monitor::{Attach, Exec, Reply, Request, Session};
 use oci_spec::runtime::Process;
 use std::sync::Arc;
@@ -138,9 +138,9 @@ impl Engine {
 
     /// The process of a session: the container's own rights, environment and folder unless the wish says otherwise.
     pub(crate) fn exec_request(&self, container: &Container, id: &ExecId, spec: &ExecSpec) -> Result<Exec> {
-        let (mut security, own, groups, no_new_privileges) = {
+        let (mut security, own, groups, ulimits) = {
             let live = container.lock();
-            (live.spec.security.clone(), live.process.clone(), live.spec.group_add.clone(), live.spec.security.no_new_privileges)
+            (live.spec.security.clone(), live.process.clone(), live.spec.group_add.clone(), live.spec.ulimits.clone())
         };
         security.privileged |= spec.privileged;
         let invalid = |error: gantry_plan::spec::SpecError| EngineError::said(Kind::Invalid, error.to_string());
@@ -156,8 +156,9 @@ impl Engine {
         process.set_env(Some(env));
         process.set_cwd(if spec.working_dir.is_empty() { own.cwd.clone().into() } else { spec.working_dir.clone().into() });
         process.set_capabilities(Some(capability_sets(&names).map_err(invalid)?));
-        process.set_rlimits(None);
-        process.set_no_new_privileges(Some(no_new_privileges));
+        process.set_rlimits(Some(rlimits(&ulimits).map_err(invalid)?));
+        process.set_no_new_privileges(Some(security.no_new_privileges));
+        process.set_apparmor_profile(apparmor(&security));
         let process = serde_json::to_value(&process).map_err(|source| EngineError::caused(Kind::Internal, "describe the process", source))?;
         let user = if spec.user.is_empty() { own.user } else { spec.user.clone() };
         Ok(Exec {

@@ -7,4 +7,5 @@ mod lifecycle;
 mod limits;
 mod network;
 mod security;
+mod settings;
 mod support;

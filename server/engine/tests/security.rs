@@ -113,3 +113,15 @@ fn what_a_user_namespace_can_not_have_is_refused() {
         }
     });
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_user_who_is_not_root_reads_the_containers_limits() {
+    let world = World::with_busybox();
+    world.run(async |engine| {
+        let text = "id -u; cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null";
+        let limits = gantry_model::Limits { pids: Some(77), ..Default::default() };
+        let spec = ContainerSpec { user: "1000".to_owned(), limits, ..script(text) };
+        assert_eq!(output(&engine, "reader", spec).await, "1000\n77\n");
+    });
+}

@@ -12,9 +12,10 @@ mod rlimits;
 pub use capabilities::{DEFAULT_CAPABILITIES, capabilities};
 pub use devices::HostDevice;
 pub use mounts::ResolvedMount;
+pub use rlimits::all as rlimits;
 
 use crate::process::FinalProcess;
-use gantry_model::{ContainerId, ContainerSpec};
+use gantry_model::{ContainerId, ContainerSpec, Security};
 use oci_spec::runtime::{Linux, LinuxCapabilities, LinuxIdMappingBuilder, LinuxResources, LinuxSeccomp, Process, Root, Spec, User};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -143,8 +144,13 @@ fn process(input: &SpecInput<'_>) -> Result<Process, SpecError> {
     process.set_rlimits(Some(rlimits::all(&wish.ulimits)?));
     process.set_no_new_privileges(Some(wish.security.no_new_privileges));
     process.set_oom_score_adj(wish.oom_score_adj);
-    process.set_apparmor_profile(wish.security.apparmor.clone().filter(|profile| profile != "unconfined"));
+    process.set_apparmor_profile(apparmor(&wish.security));
     Ok(process)
+}
+
+/// The AppArmor profile a process changes to, if any.
+pub fn apparmor(security: &Security) -> Option<String> {
+    security.apparmor.clone().filter(|profile| profile != "unconfined" && !profile.is_empty())
 }
 
 /// The OCI form of a user.

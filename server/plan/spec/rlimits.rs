@@ -5,7 +5,7 @@ use gantry_model::Ulimit;
 use oci_spec::runtime::{PosixRlimit, PosixRlimitBuilder, PosixRlimitType};
 
 /// -1 is unlimited. Source: getrlimit(2).
-pub(super) fn all(ulimits: &[Ulimit]) -> Result<Vec<PosixRlimit>, SpecError> {
+pub fn all(ulimits: &[Ulimit]) -> Result<Vec<PosixRlimit>, SpecError> {
     ulimits.iter().map(one).collect()
 }
 
