@@ -3,8 +3,8 @@
 use crate::spark;
 use askama::Template;
 
-const WIDTH: f32 = 600.0;
-const HEIGHT: f32 = 140.0;
+const WIDTH: f32 = 400.0;
+const HEIGHT: f32 = 120.0;
 
 /// Ready to print as SVG.
 #[derive(Template)]
@@ -35,10 +35,9 @@ pub struct Series<'a> {
 }
 
 impl Chart {
-    /// `floor` is the least top of the scale, so that noise does not look like load.
-    pub fn new(id: &'static str, title: &'static str, series: &[Series<'_>], floor: f32, print: impl Fn(f32) -> String, seconds: f32) -> Self {
+    pub fn new(id: &'static str, title: &'static str, series: &[Series<'_>], floor: Floor, print: impl Fn(f32) -> String, seconds: f32) -> Self {
         let highest = series.iter().flat_map(|series| series.values).copied().fold(0.0, f32::max);
-        let top = round_up(highest.max(floor));
+        let top = floor.top(highest);
         let line = |at: usize| series.get(at).map(|series| spark::scaled(series.values, top, WIDTH, HEIGHT)).unwrap_or_default();
         let last = |at: usize| series.get(at).and_then(|series| series.values.last()).copied();
         let label = |at: usize| series.get(at).map_or("", |series| series.label);
@@ -68,6 +67,30 @@ impl Chart {
     }
 }
 
+/// The least top of a scale, so that noise does not look like load, and the steps it rises in.
+#[derive(Debug, Clone, Copy)]
+pub enum Floor {
+    /// 1, 2, 5, 10 …
+    Tens(f32),
+    /// Powers of two.
+    Twos(f32),
+}
+
+impl Floor {
+    fn top(self, highest: f32) -> f32 {
+        match self {
+            Self::Tens(floor) => round_up(highest.max(floor)),
+            Self::Twos(floor) => {
+                let mut top = floor;
+                while top < highest {
+                    top *= 2.0;
+                }
+                top
+            }
+        }
+    }
+}
+
 /// The next of 1, 2, 5 times a power of ten.
 fn round_up(value: f32) -> f32 {
     if !value.is_finite() || value <= 0.0 {
@@ -84,13 +107,19 @@ mod tests {
     #[test]
     fn a_scale_ends_at_a_round_number() {
         for (value, top) in [(0.0, 1.0), (3.1, 5.0), (100.0, 100.0), (101.0, 200.0), (0.03, 0.05)] {
+            assert!((Floor::Tens(0.0).top(value) - top).abs() < top * 0.001, "{value}");
             assert!((round_up(value) - top).abs() < top * 0.001, "{value}");
         }
     }
 
     #[test]
+    fn memory_rises_in_powers_of_two() {
+        assert!((Floor::Twos(1024.0).top(3000.0) - 4096.0).abs() < 0.1);
+    }
+
+    #[test]
     fn a_chart_without_samples_is_no_line() {
-        let chart = Chart::new("cpu", "CPU", &[Series { label: "", values: &[] }], 10.0, |value| format!("{value} %"), 0.0);
+        let chart = Chart::new("cpu", "CPU", &[Series { label: "", values: &[] }], Floor::Tens(10.0), |value| format!("{value} %"), 0.0);
         assert!(chart.first.is_empty() && chart.area().is_empty());
         assert_eq!(chart.now, "–");
     }

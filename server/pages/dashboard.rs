@@ -1,7 +1,7 @@
 //! `/`: the host and what runs on it.
 
 use crate::answer::{self, Answer};
-use crate::chart::{Chart, Series};
+use crate::chart::{Chart, Floor, Series};
 use crate::containers::list::all;
 use crate::containers::rows::{self, Shown};
 use crate::errors::PageError;
@@ -56,7 +56,7 @@ fn tiles(host: &HostInfo, load: &HostLoad) -> Tiles {
         stopped: host.containers_stopped,
         images: host.images,
         images_size: format::bytes(load.images_bytes),
-        memory: format!("{} of {}", format::bytes(load.memory_used_bytes), format::bytes(host.memory_bytes)),
+        memory: format!("{} of {}", format::memory(load.memory_used_bytes), format::memory(host.memory_bytes)),
         memory_percent,
         memory_tone: tone(memory_percent),
         disk: format!("{} of {}", format::bytes(load.disk_used_bytes), format::bytes(load.disk_total_bytes)),
@@ -77,7 +77,7 @@ fn tone(percent: u64) -> &'static str {
 fn charts(load: &HostLoad) -> [Chart; 2] {
     let chart = |id, title, values: &[f32]| {
         let seconds = values.len().saturating_sub(1) as f32 * 2.0;
-        Chart::new(id, title, &[Series { label: "", values }], 100.0, |value| format!("{value:.0} %"), seconds)
+        Chart::new(id, title, &[Series { label: "", values }], Floor::Tens(100.0), |value| format!("{value:.0} %"), seconds)
     };
     [chart("host-cpu", "CPU", &load.cpu_history), chart("host-memory", "Memory", &load.memory_history)]
 }
@@ -97,7 +97,7 @@ pub async fn show(visit: Visit) -> Answer {
     let (busy, troubled) = outstanding(all(&visit.engine, visit.caller()).await?);
     let (has, lacking) = host.findings.iter().cloned().partition(|finding| finding.ok);
     let page = Dashboard {
-        memory: format::bytes(host.memory_bytes),
+        memory: format::memory(host.memory_bytes),
         uptime: format::span(load.uptime_secs as i64),
         tiles: tiles(&host, &load),
         charts: charts(&load),

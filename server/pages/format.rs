@@ -13,6 +13,19 @@ pub fn bytes(bytes: u64) -> String {
     unreachable!("the last unit takes everything")
 }
 
+/// `48 MiB`: memory, whose limits people give in powers of 1024.
+pub fn memory(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
+        if value < 999.5 || unit == "TiB" {
+            let digits = usize::from(unit != "B" && value < 9.95);
+            return format!("{value:.digits$} {unit}");
+        }
+        value /= 1024.0;
+    }
+    unreachable!("the last unit takes everything")
+}
+
 /// `3.1 %`.
 pub fn percent(value: f64) -> String {
     let digits = usize::from(value < 99.95);
@@ -75,6 +88,9 @@ mod tests {
     fn numbers_have_three_digits_at_most() {
         for (value, text) in [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (48_000_000, "48 MB"), (999_600_000, "1.0 GB"), (1_234_000_000_000, "1.2 TB")] {
             assert_eq!(bytes(value), text);
+        }
+        for (value, text) in [(256 << 20, "256 MiB"), (1000, "1.0 KiB"), (3 << 29, "1.5 GiB")] {
+            assert_eq!(memory(value), text);
         }
         assert_eq!(percent(0.04), "0.0 %");
         assert_eq!(percent(200.0), "200 %");

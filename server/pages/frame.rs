@@ -136,7 +136,7 @@ async fn totals(engine: &Engine, caller: &Caller) -> Totals {
     Totals {
         containers: host.containers_running + host.containers_paused + host.containers_stopped,
         images: host.images,
-        host: format!("{} · {} cores · {}", host.name, host.cpus, crate::format::bytes(host.memory_bytes)),
-        ground: format!("cgroup {} · {}", host.cgroup, host.kernel),
+        host: format!("{} · {} cores · {}", host.name, host.cpus, crate::format::memory(host.memory_bytes)),
+        ground: format!("cgroup {}", host.cgroup),
     }
 }

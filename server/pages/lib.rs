@@ -35,4 +35,7 @@ mod users;
 mod visit;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use door::{Doors, listen};

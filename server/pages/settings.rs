@@ -22,6 +22,6 @@ struct SettingsPage {
 pub async fn show(visit: Visit, origins: Data<Origins>) -> Answer {
     let host = visit.engine.host_info(visit.caller()).await?;
     let frame = visit.frame("settings", "Settings").await.command("gantry info");
-    let page = SettingsPage { frame, memory: format::bytes(host.memory_bytes), origins: origins.trusted().to_vec(), findings: host.findings.clone(), host };
+    let page = SettingsPage { frame, memory: format::memory(host.memory_bytes), origins: origins.trusted().to_vec(), findings: host.findings.clone(), host };
     answer::html(&page)
 }

@@ -139,7 +139,7 @@ fn mount(mount: &Mount) -> String {
     let what = match &mount.kind {
         MountKind::Bind { source, .. } => source.clone(),
         MountKind::Volume { name, .. } => format!("volume {name}"),
-        MountKind::Tmpfs { size_bytes: Some(size), .. } => format!("memory, {} at most", format::bytes(*size)),
+        MountKind::Tmpfs { size_bytes: Some(size), .. } => format!("memory, {} at most", format::memory(*size)),
         MountKind::Tmpfs { .. } => "memory".to_owned(),
     };
     format!("{} ← {what}{}", mount.target, if mount.read_only { " (read only)" } else { "" })
@@ -148,9 +148,9 @@ fn mount(mount: &Mount) -> String {
 fn limits(limits: &Limits) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |what, text: Option<String>| facts.extend(text.map(|text| fact(what, text)));
-    add("Memory", limits.memory_bytes.map(format::bytes));
-    add("Memory and swap", limits.memory_swap_bytes.map(|bytes| u64::try_from(bytes).map_or_else(|_| "no limit".to_owned(), format::bytes)));
-    add("Memory, soft", limits.memory_reservation_bytes.map(format::bytes));
+    add("Memory", limits.memory_bytes.map(format::memory));
+    add("Memory and swap", limits.memory_swap_bytes.map(|bytes| u64::try_from(bytes).map_or_else(|_| "no limit".to_owned(), format::memory)));
+    add("Memory, soft", limits.memory_reservation_bytes.map(format::memory));
     add("Processors", limits.nano_cpus.map(|nano| format!("{}", nano as f64 / 1e9)));
     add("CPU weight", limits.cpu_shares.map(|shares| shares.to_string()));
     add("CPU set", limits.cpuset_cpus.clone());

@@ -251,8 +251,8 @@ pub fn usage(container: &ContainerSummary) -> Option<Usage> {
     let memory = container.memory_bytes?;
     Some(Usage {
         cpu: format::percent(container.cpu_percent.unwrap_or(0.0)),
-        memory: format::bytes(memory),
-        memory_title: container.memory_limit_bytes.map(|limit| format!("{} of {}", format::bytes(memory), format::bytes(limit))).unwrap_or_default(),
+        memory: format::memory(memory),
+        memory_title: container.memory_limit_bytes.map(|limit| format!("{} of {}", format::memory(memory), format::memory(limit))).unwrap_or_default(),
         spark: spark::points(&container.cpu_history, 64.0, 18.0),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::head::{Head, open};
 use crate::answer::{self, Answer};
-use crate::chart::{Chart, Series};
+use crate::chart::{Chart, Floor, Series};
 use crate::format;
 use crate::frame::Frame;
 use crate::visit::Visit;
@@ -56,13 +56,13 @@ pub fn charts(samples: &[StatsSample]) -> Vec<Chart> {
         (rate(&|sample| sample.net.values().map(|net| net.rx_bytes).sum()), rate(&|sample| sample.net.values().map(|net| net.tx_bytes).sum()));
     let (read, written) = (rate(&|sample| sample.blkio.read_bytes), rate(&|sample| sample.blkio.write_bytes));
     let one = |label, values| Series { label, values };
-    let bytes = |value: f32| format::bytes(value as u64);
+    let bytes = |value: f32| format::memory(value as u64);
     let speed = |value: f32| format!("{}/s", format::bytes(value as u64));
     vec![
-        Chart::new("cpu", "CPU", &[one("", &cpu)], 10.0, |value| format!("{} %", (f64::from(value) * 10.0).round() / 10.0), seconds),
-        Chart::new("memory", "Memory", &[one("", &memory)], 1_000_000.0, bytes, seconds),
-        Chart::new("network", "Network", &[one("received", &received), one("sent", &sent)], 1000.0, speed, seconds),
-        Chart::new("disk", "Disk", &[one("read", &read), one("written", &written)], 1000.0, speed, seconds),
+        Chart::new("cpu", "CPU", &[one("", &cpu)], Floor::Tens(10.0), |value| format!("{} %", (f64::from(value) * 10.0).round() / 10.0), seconds),
+        Chart::new("memory", "Memory", &[one("", &memory)], Floor::Twos(1_048_576.0), bytes, seconds),
+        Chart::new("network", "Network", &[one("received", &received), one("sent", &sent)], Floor::Tens(1000.0), speed, seconds),
+        Chart::new("disk", "Disk", &[one("read", &read), one("written", &written)], Floor::Tens(1000.0), speed, seconds),
     ]
 }
 
@@ -75,7 +75,7 @@ pub fn tiles(samples: &[StatsSample]) -> Vec<Tile> {
         if last.cpu.throttled_periods > 0 { format!("held back for {}", format::span((last.cpu.throttled_ns / 1_000_000_000) as i64)) } else { String::new() };
     vec![
         tile("CPU time", format::span((last.cpu.total_ns / 1_000_000_000) as i64), throttled),
-        tile("Memory limit", format::bytes(last.memory.limit_bytes), format!("{} with page cache", format::bytes(last.memory.usage_bytes))),
+        tile("Memory limit", format::memory(last.memory.limit_bytes), format!("{} with page cache", format::memory(last.memory.usage_bytes))),
         tile("Processes", last.pids.to_string(), limit),
         tile("Received, sent", format!("{}, {}", sum(&|net| net.rx_bytes), sum(&|net| net.tx_bytes)), "since its start".to_owned()),
         tile("Out of memory", last.memory.oom_kills.to_string(), "processes killed".to_owned()),
