@@ -3,6 +3,7 @@
 mod archives;
 mod cycles;
 mod demo;
+mod docker_cli;
 mod lifecycle;
 mod limits;
 mod restart;
