@@ -72,11 +72,18 @@ impl Client {
     pub async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Response, Failure> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
+        let path = response.url().path().to_owned();
         if status.as_u16() < 400 {
             return Ok(response);
         }
         let bytes = self.whole(response).await.unwrap_or_default();
-        Err(refusal(status, &bytes))
+        let failure = refusal(status, &bytes);
+        // What dockerd and ours say of a path they don't know.
+        if failure.message == "page not found" {
+            return Err(Failure { message: format!("the server at {} has no {path}", self.host), ..failure }
+                .hint("it may be of another release, or of another kind: compare with gantry version"));
+        }
+        Err(failure)
     }
 
     pub fn request(&self, method: Method, path: &str, query: Query<'_>) -> Result<reqwest::RequestBuilder, Failure> {
@@ -163,7 +170,9 @@ fn refusal(status: StatusCode, body: &[u8]) -> Failure {
     }
     let body = serde_json::from_slice::<Body>(body).unwrap_or_else(|_| Body { message: String::from_utf8_lossy(body).trim().to_owned(), hint: None });
     let message = if body.message.is_empty() { format!("the server answered {status}") } else { body.message };
-    Failure { message, hint: body.hint, code: 1, status: Some(status.as_u16()) }
+    let known = [("No such container", "list them with: gantry ps -a"), ("No such image", "list them with: gantry images")];
+    let hint = body.hint.or_else(|| known.iter().find(|(text, _)| message.contains(text)).map(|(_, hint)| (*hint).to_owned()));
+    Failure { message, hint, code: 1, status: Some(status.as_u16()) }
 }
 
 /// Percent-encodes all but unreserved characters; `/` and `:` stay where a path may hold them.

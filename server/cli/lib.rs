@@ -3,6 +3,7 @@
 
 mod client;
 mod commands;
+mod copy;
 mod failure;
 mod flags;
 mod format;

@@ -107,12 +107,13 @@ pub fn build(entry: &Entry, path: &str) -> Command {
     (entry.args)(command)
 }
 
-/// Every switch takes `=true` and `=false`, as Go's flags do.
+/// Every switch takes `=true` and `=false`, and every flag any value, also one that begins with `-`, as Go's flags do.
 fn lenient(command: Command) -> Command {
     command.mut_args(|arg| match arg.get_action() {
         ArgAction::SetTrue => {
             arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true").default_value("false").value_parser(go_bool)
         }
+        ArgAction::Set | ArgAction::Append if !arg.is_positional() && !arg.is_require_equals_set() => arg.allow_hyphen_values(true),
         _ => arg,
     })
 }
@@ -222,6 +223,16 @@ mod tests {
         assert_eq!(refused("versoin").code, 1);
         assert_eq!(refused("--bogus").code, 125);
         assert_eq!(refused("version --bogus").code, 125);
+    }
+
+    #[test]
+    fn a_flag_takes_a_value_that_looks_like_a_flag() {
+        for line in ["run --memory-swap -1 --pids-limit -1 -e -x img -it", "run --health-cmd --rm img", "stop -t -1 x", "run -it=false --sig-proxy=false img"] {
+            assert!(ask(line).is_ok(), "{line}");
+        }
+        assert_eq!(refused("run --rm=maybe img").code, 125);
+        assert_eq!(refused("run").code, 1);
+        assert_eq!(refused("run --rm --memory").code, 125);
     }
 
     #[test]

@@ -224,10 +224,15 @@ impl Verb for Tag {
         if target.digest().is_some() {
             return Err(Failure::new("refusing to create a tag with a digest reference"));
         }
-        let query = [("repo", target.familiar_name()), ("tag", target.tag().unwrap_or_default().to_owned())];
+        let query = [("repo", full_name(&target)), ("tag", target.tag().unwrap_or_default().to_owned())];
         client.order(&format!("/images/{}/tag", segment(&self.source)), &query).await?;
         Ok(0)
     }
+}
+
+/// `docker.io/library/busybox`: without tag or digest.
+pub fn full_name(reference: &ImageRef) -> String {
+    format!("{}/{}", reference.registry(), reference.repository())
 }
 
 #[derive(Args)]
@@ -303,7 +308,7 @@ impl Verb for Commit {
         let mut query = vec![("container", self.container)];
         if let Some(reference) = &self.reference {
             let reference: ImageRef = reference.parse().attempt(|| format!("{reference:?} is not a valid repository/tag"))?;
-            query.push(("repo", reference.familiar_name()));
+            query.push(("repo", full_name(&reference)));
             query.extend(reference.tag().map(|tag| ("tag", tag.to_owned())));
         }
         query.extend(self.message.map(|text| ("comment", text)));

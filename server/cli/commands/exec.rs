@@ -3,7 +3,7 @@
 use crate::client::{Client, segment};
 use crate::failure::{Attempt, Failure};
 use crate::flags;
-use crate::stream::{self, End, Keys, Link, Resize, Session, Signals};
+use crate::stream::{self, Keys, Link, Resize, Session, Signals};
 use crate::tree::Verb;
 use clap::Args;
 use gantry_wire::docker::exec::{CreateExec, ExecId, ExecInspect, StartExec};
@@ -83,11 +83,10 @@ impl Verb for Exec {
         if let Some(resize) = &resize {
             resize.tell().await;
         }
-        let end = stream::pump(Session { link, tty: self.tty, stdin, keys, resize, kill: None }, &mut signals).await?;
-        if end == End::Detached {
-            return Ok(0);
-        }
-        let ended: ExecInspect = client.get(&format!("/exec/{id}/json"), &[]).await?;
-        Ok(ended.exit_code.unwrap_or_default())
+        let ending = async {
+            let ended: ExecInspect = client.get(&format!("/exec/{id}/json"), &[]).await?;
+            Ok(ended.exit_code.unwrap_or_default())
+        };
+        stream::pump(Session { link, tty: self.tty, stdin, keys, resize, kill: None }, &mut signals, ending).await
     }
 }

@@ -57,9 +57,9 @@ impl Verb for Restart {
 
 #[derive(Args)]
 pub struct Kill {
-    /// Signal to send, by name or number
-    #[arg(short, long, value_name = "SIGNAL", default_value = "KILL")]
-    signal: String,
+    /// Signal to send, by name or number [default: KILL]
+    #[arg(short, long, value_name = "SIGNAL")]
+    signal: Option<String>,
     #[arg(value_name = "CONTAINER", required = true)]
     containers: Vec<String>,
 }
@@ -70,7 +70,8 @@ impl Verb for Kill {
     const EXAMPLE: &'static str = "kill -s HUP web";
 
     async fn run(self, client: Client) -> Result<i32, Failure> {
-        order(&client, "kill", &[("signal", self.signal.clone())], &self.containers).await
+        let query: Vec<_> = self.signal.into_iter().map(|signal| ("signal", signal)).collect();
+        order(&client, "kill", &query, &self.containers).await
     }
 }
 

@@ -8,7 +8,8 @@ use clap::Args;
 use gantry_wire::docker::inspect::Inspect;
 use gantry_wire::docker::{FrameDecoder, Stream};
 use reqwest::Method;
-use std::io::Write;
+use rustix::fd::AsFd;
+use std::io;
 
 #[derive(Args)]
 pub struct Logs {
@@ -52,25 +53,39 @@ impl Verb for Logs {
         }
         let inspect: Inspect = client.get(&format!("/containers/{}/json", segment(&self.container)), &[]).await?;
         let mut response = client.send(Method::GET, &format!("/containers/{}/logs", inspect.id), &query, None).await?;
-        let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
         let mut decoder = FrameDecoder::default();
         while let Some(part) = response.chunk().await.map_err(|error| client.unreachable(&error))? {
             if inspect.config.tty {
-                stdout.write_all(&part)?;
+                write(std::io::stdout(), &part)?;
             } else {
                 let mut written = Ok(());
                 let fed = decoder.feed(&part, |stream, piece| {
                     let write = match stream {
-                        Stream::Stderr | Stream::System => stderr.write_all(piece),
-                        Stream::Stdout | Stream::Stdin => stdout.write_all(piece),
+                        Stream::Stderr | Stream::System => write(std::io::stderr(), piece),
+                        Stream::Stdout | Stream::Stdin => write(std::io::stdout(), piece),
                     };
                     written = std::mem::replace(&mut written, Ok(())).and(write);
                 });
                 written?;
                 fed.attempt(|| "understand the log".to_owned())?;
             }
-            stdout.flush()?;
         }
         Ok(0)
     }
+}
+
+/// Writes past the buffer that cuts stdout into lines: pieces come large, and nothing else is to be done meanwhile.
+fn write(stream: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::retry_on_intr(|| rustix::io::write(&stream, bytes)) {
+            Ok(count) => bytes = &bytes[count..],
+            // Somebody else made the shared descriptor non-blocking.
+            Err(rustix::io::Errno::AGAIN) => {
+                let mut fds = [rustix::event::PollFd::new(&stream, rustix::event::PollFlags::OUT)];
+                rustix::event::poll(&mut fds, None)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod archives;
 mod completion;
+mod cp;
 mod disk;
 mod events;
 mod exec;
@@ -46,6 +47,7 @@ const STATS: Entry = entry::<stats::Stats>("stats", &[]);
 const PORT: Entry = entry::<look::Port>("port", &[]);
 const DIFF: Entry = entry::<look::Diff>("diff", &[]);
 const EXPLAIN: Entry = entry::<users::Explain>("explain", &[]);
+const CP: Entry = entry::<cp::Cp>("cp", &[]);
 const EXPORT: Entry = entry::<archives::Export>("export", &[]);
 const COMMIT: Entry = entry::<archives::Commit>("commit", &[]);
 const LOAD: Entry = entry::<archives::Load>("load", &[]);
@@ -69,7 +71,7 @@ pub const CHAPTERS: &[Chapter] = &[
     Chapter { title: "Look", verbs: &[alone::<ps::Ps>("ps"), LOGS, TOP, STATS, PORT, DIFF, alone::<inspect::Inspect>("inspect"), EXPLAIN, EVENTS] },
     Chapter {
         title: "Images and files",
-        verbs: &[alone::<images::Images>("images"), LOAD, SAVE, IMPORT, EXPORT, COMMIT, TAG, HISTORY, alone::<archives::RemoveImage>("rmi")],
+        verbs: &[alone::<images::Images>("images"), LOAD, SAVE, IMPORT, CP, EXPORT, COMMIT, TAG, HISTORY, alone::<archives::RemoveImage>("rmi")],
     },
     Chapter {
         title: "This host",
@@ -105,6 +107,7 @@ pub const FAMILIES: &[Family] = &[
             DIFF,
             alone::<inspect::InspectContainer>("inspect"),
             EXPLAIN,
+            CP,
             EXPORT,
             COMMIT,
             alone::<prune::Containers>("prune"),

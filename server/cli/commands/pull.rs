@@ -9,7 +9,7 @@ use reqwest::Method;
 pub async fn pull(client: &Client, image: &str, platform: Option<&str>, quiet: bool) -> Result<(), Failure> {
     let reference: gantry_model::ImageRef = image.parse().attempt(|| format!("understand the image name {image:?}")).map_err(|failure| failure.code(125))?;
     let tag = reference.digest().map(ToString::to_string).or_else(|| reference.tag().map(str::to_owned)).unwrap_or_default();
-    let mut query = vec![("fromImage", reference.familiar_name()), ("tag", tag)];
+    let mut query = vec![("fromImage", super::archives::full_name(&reference)), ("tag", tag)];
     query.extend(platform.map(|platform| ("platform", platform.to_owned())));
     let response = client.send(Method::POST, "/images/create", &query, None).await?;
     progress::show(client, response, quiet).await.map(drop)

@@ -4,7 +4,7 @@ use crate::client::{Client, escape};
 use crate::failure::{Attempt, Failure};
 use crate::flags::body::body;
 use crate::flags::container::ContainerFlags;
-use crate::stream::{self, End, Keys, Link, Resize, Session, Signals};
+use crate::stream::{self, Keys, Link, Resize, Session, Signals};
 use crate::tree::Verb;
 use clap::Args;
 use gantry_wire::docker::container::{Create as Body, Created, Waited};
@@ -93,10 +93,7 @@ impl Run {
             println!("{id}");
         }
         let session = Session { link, tty: config.tty, stdin: config.attach_stdin, keys, resize, kill };
-        match stream::pump(session, &mut signals).await? {
-            End::Detached => Ok(0),
-            End::Closed => exit_code(client, waiting).await,
-        }
+        stream::pump(session, &mut signals, exit_code(client, waiting)).await
     }
 }
 

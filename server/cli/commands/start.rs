@@ -4,7 +4,7 @@ use super::each;
 use super::run::{attach, exit_code, start, wait};
 use crate::client::{Client, segment};
 use crate::failure::Failure;
-use crate::stream::{self, End, Keys, Resize, Session, Signals};
+use crate::stream::{self, Keys, Resize, Session, Signals};
 use crate::tree::Verb;
 use clap::Args;
 use gantry_wire::docker::inspect::Inspect;
@@ -114,8 +114,5 @@ async fn session(
         resize.tell().await;
     }
     let kill = (sig_proxy && !tty).then(|| (client, format!("/containers/{}/kill", inspect.id)));
-    match stream::pump(Session { link, tty, stdin, keys, resize, kill }, signals).await? {
-        End::Detached => Ok(0),
-        End::Closed => exit_code(client, waiting).await,
-    }
+    stream::pump(Session { link, tty, stdin, keys, resize, kill }, signals, exit_code(client, waiting)).await
 }

@@ -8,6 +8,7 @@ use gantry_wire::docker::container::{Config, Create};
 use gantry_wire::docker::host_config::{HostConfig, LogConfig};
 use gantry_wire::docker::json::{Empty, Words};
 use gantry_wire::docker::network::NetworkingConfig;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What the flags and words ask for: image and command in `words`, its first the image. `detached` is `run -d`.
@@ -55,7 +56,6 @@ fn config(flags: &ContainerFlags, image: &str, command: &[String], detached: boo
         working_dir: text(&flags.workdir),
         entrypoint: flags.entrypoint.as_ref().map(|program| Words(vec![program.clone()])),
         labels: Some(files::labels(&flags.label_file, &flags.label)?),
-        mac_address: text(&flags.network.mac_address),
         stop_signal: text(&flags.life.stop_signal),
         stop_timeout: flags.life.stop_timeout,
         ..Config::default()
@@ -106,7 +106,7 @@ fn host_config(flags: &ContainerFlags) -> Result<HostConfig, Failure> {
         uts_mode: mode("--uts", &walls.uts, &["host", "private"])?,
         userns_mode: mode("--userns", &walls.userns, &["host", "private"])?,
         shm_size: storage.shm_size.unwrap_or_default(),
-        sysctls: (!walls.sysctl.is_empty()).then(|| files::pairs(&walls.sysctl)),
+        sysctls: sysctls(&walls.sysctl)?,
         runtime: text(&life.runtime),
         isolation: text(&walls.isolation),
         cgroup_parent: text(&flags.limits.cgroup_parent),
@@ -132,7 +132,9 @@ fn limits(flags: &LimitFlags, host_config: &mut HostConfig) -> Result<(), Failur
     resources(&flags.resources, host_config);
     host_config.memory_swappiness = Some(flags.memory_swappiness.unwrap_or(-1));
     host_config.oom_kill_disable = Some(flags.oom_kill_disable);
-    host_config.ulimits = Some(flags.ulimit.iter().map(|flag| devices::ulimit(flag)).collect::<Result<_, _>>()?);
+    // The last of equal ones counts; docker sorts them.
+    let ulimits = flags.ulimit.iter().map(|flag| devices::ulimit(flag).map(|ulimit| (ulimit.name.clone(), ulimit))).collect::<Result<BTreeMap<_, _>, _>>()?;
+    host_config.ulimits = Some(ulimits.into_values().collect());
     let all = |flags: &[String], one: fn(&str) -> Result<_, Failure>| flags.iter().map(|flag| one(flag)).collect::<Result<Vec<_>, _>>();
     host_config.blkio_weight_device = Some(flags.blkio_weight_device.iter().map(|flag| devices::weight(flag)).collect::<Result<_, _>>()?);
     host_config.blkio_device_read_bps = Some(all(&flags.device_read_bps, devices::bytes_rate)?);
@@ -168,12 +170,23 @@ fn log_config(driver: String, options: &[String]) -> Result<LogConfig, Failure> 
     Ok(LogConfig { kind: driver, config: files::pairs(options) })
 }
 
-/// `SYS_ADMIN`, `cap_sys_admin`: all as `CAP_SYS_ADMIN`; sorted, each once; `ALL` swallows the rest.
+/// `SYS_ADMIN`, `cap_sys_admin`: all as `CAP_SYS_ADMIN`; sorted, each once.
 fn capabilities(flags: &[String]) -> Vec<String> {
     let named =
         flags.iter().map(|flag| flag.to_ascii_uppercase()).map(|flag| if flag == "ALL" || flag.starts_with("CAP_") { flag } else { format!("CAP_{flag}") });
-    let all: std::collections::BTreeSet<String> = named.collect();
-    if all.contains("ALL") { vec!["ALL".to_owned()] } else { all.into_iter().collect() }
+    named.collect::<std::collections::BTreeSet<String>>().into_iter().collect()
+}
+
+/// Kernel settings that belong to a container's own namespaces. Source: docker/cli `opts.ValidateSysctl`.
+fn sysctls(flags: &[String]) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    const ALLOWED: [&str; 8] =
+        ["kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"];
+    let fits = |flag: &str| flag.split_once('=').is_some_and(|(name, _)| ALLOWED.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue."));
+    match flags.iter().find(|flag| !fits(flag)) {
+        Some(bad) => Err(Failure::usage(format!("sysctl '{bad}' is not allowed"))
+            .hint("a container has its own net.*, fs.mqueue.* and kernel.{msg,sem,shm}* settings; all others are the host's")),
+        None => Ok((!flags.is_empty()).then(|| files::pairs(flags))),
+    }
 }
 
 fn mode(flag: &str, value: &Option<String>, known: &[&str]) -> Result<String, Failure> {

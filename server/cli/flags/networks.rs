@@ -20,9 +20,12 @@ pub fn networks(flags: &NetworkFlags) -> Result<Networks, Failure> {
     if networks.is_empty() {
         networks.push(("default".to_owned(), EndpointSettings::default()));
     }
-    let (_, first) = &mut networks[0];
-    apply(first, flags)?;
     let own = |name: &str| !matches!(name, "default" | "bridge" | "host" | "none") && !name.starts_with("container:");
+    let (name, first) = &mut networks[0];
+    apply(first, flags, own(name))?;
+    if networks.iter().any(|(name, settings)| !own(name) && settings.aliases.is_some()) {
+        return Err(Failure::usage("network-scoped aliases are only supported for user-defined networks"));
+    }
     if networks.iter().any(|(name, _)| own(name)) && networks.iter().any(|(name, _)| !own(name)) {
         return Err(Failure::usage("conflicting options: cannot attach both user-defined and non-user-defined network-modes"));
     }
@@ -70,8 +73,8 @@ fn one(flag: &str) -> Result<(String, EndpointSettings), Failure> {
     if name.is_empty() { Err(bad("network name is not specified".to_owned())) } else { Ok((name, settings)) }
 }
 
-/// Puts `--network-alias`, `--ip` and so on into the first network.
-fn apply(settings: &mut EndpointSettings, flags: &NetworkFlags) -> Result<(), Failure> {
+/// Puts `--network-alias`, `--ip` and so on into the first network; `own` if the user made it.
+fn apply(settings: &mut EndpointSettings, flags: &NetworkFlags, own: bool) -> Result<(), Failure> {
     let conflict =
         |what: &str| Failure::usage(format!("conflicting options: cannot specify both --{what} and per-network {}", what.trim_start_matches("network-")));
     let mut aliases = flags.network_alias.clone();
@@ -81,7 +84,7 @@ fn apply(settings: &mut EndpointSettings, flags: &NetworkFlags) -> Result<(), Fa
         }
         settings.aliases.get_or_insert_default().append(&mut aliases);
     }
-    if !flags.link.is_empty() {
+    if own && !flags.link.is_empty() {
         settings.links = Some(flags.link.clone());
     }
     if let Some(mac) = &flags.mac_address {

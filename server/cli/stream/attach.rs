@@ -60,17 +60,18 @@ pub struct Session<'a> {
     pub kill: Option<(&'a Client, String)>,
 }
 
-/// Why a session ended.
+/// Why one direction ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum End {
+enum End {
     /// The process closed its output, or the server the stream.
     Closed,
     /// The user typed the detach keys.
     Detached,
 }
 
-/// Runs a session to its end. The terminal is as before when this returns, whatever happens.
-pub async fn pump(session: Session<'_>, signals: &mut Signals) -> Result<End, Failure> {
+/// Runs a session to its end and returns the exit code that `ending` tells once the output is closed; 0 if the user left.
+/// The terminal is as before when this returns, whatever happens; signals are passed on until then.
+pub async fn pump(session: Session<'_>, signals: &mut Signals, ending: impl Future<Output = Result<i32, Failure>>) -> Result<i32, Failure> {
     let Session { link, tty, stdin, keys, resize, kill } = session;
     let raw = if tty && stdin { Raw::enter() } else { None };
     let (from, to) = tokio::io::split(link.0);
@@ -78,22 +79,28 @@ pub async fn pump(session: Session<'_>, signals: &mut Signals) -> Result<End, Fa
     let mut input = pin!(send(to, stdin, keys, raw.is_some()));
     let mut others = pin!(pass_on(signals, resize, kill));
     let mut typing = true;
-    let end = loop {
+    loop {
         tokio::select! {
             // Output first: what the process wrote before the end is shown.
             biased;
-            done = &mut output => break done.map(|()| End::Closed),
-            done = &mut input, if typing => match done {
-                Ok(End::Detached) => break Ok(End::Detached),
+            done = &mut output => {
+                done?;
+                break;
+            }
+            done = &mut input, if typing => match done? {
+                End::Detached => return Ok(0),
                 // Stdin ended, or the server takes no more: the output goes on.
-                Ok(End::Closed) => typing = false,
-                Err(error) => break Err(error),
+                End::Closed => typing = false,
             },
-            code = &mut others => break Err(Failure::silent(code)),
+            code = &mut others => return Err(Failure::silent(code)),
         }
-    };
+    }
     drop(raw);
-    end
+    // A process may close its output and go on.
+    tokio::select! {
+        code = ending => code,
+        code = &mut others => Err(Failure::silent(code)),
+    }
 }
 
 async fn receive(mut from: ReadHalf<Upgraded>, tty: bool) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ mod signals;
 mod stdio;
 mod terminal;
 
-pub use attach::{End, Link, Resize, Session, pump};
+pub use attach::{Link, Resize, Session, pump};
 pub use detach::Keys;
 pub use signals::Signals;
 pub use terminal::{check_tty, is_terminal, size};
