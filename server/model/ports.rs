@@ -28,7 +28,8 @@ impl FromStr for Protocol {
         match text.to_ascii_lowercase().as_str() {
             "tcp" => Ok(Self::Tcp),
             "udp" => Ok(Self::Udp),
-            _ => Err(PortError(text.to_owned())),
+            "sctp" => Err(PortError::Sctp(text.to_owned())),
+            _ => Err(PortError::Malformed(text.to_owned())),
         }
     }
 }
@@ -51,13 +52,21 @@ pub struct PortBinding {
 
 /// Why a text is no port.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid port {0:?}: use [[address:]host-port:]container-port[/tcp|/udp], ranges as 8000-8010")]
-pub struct PortError(String);
+pub enum PortError {
+    #[error("invalid port {0:?}: use [[address:]host-port:]container-port[/tcp|/udp], ranges as 8000-8010")]
+    Malformed(String),
+    #[error("port {0:?}: SCTP ports can't be published by this release, only /tcp and /udp")]
+    Sctp(String),
+}
 
 impl PortBinding {
     /// Reads `docker run -p`: `80`, `8080:80`, `127.0.0.1:8080:80/udp`, `[::1]:80:80`, `8000-8002:80-82`.
     pub fn parse(text: &str) -> Result<Vec<Self>, PortError> {
-        let bad = || PortError(text.chars().take(80).collect());
+        let short = || text.chars().take(80).collect();
+        let bad = || PortError::Malformed(short());
+        if text.to_ascii_lowercase().ends_with("/sctp") {
+            return Err(PortError::Sctp(short()));
+        }
         let (rest, protocol) = text.rsplit_once('/').map_or(Ok((text, Protocol::Tcp)), |(rest, proto)| proto.parse().map(|p| (rest, p)).map_err(|_| bad()))?;
         let (left, container) = rest.rsplit_once(':').map_or(("", rest), |(left, container)| (left, container));
         let (address, host) = left.rsplit_once(':').map_or(("", left), |(address, host)| (address, host));
@@ -115,5 +124,6 @@ mod tests {
         for bad in ["", "0", "x", "80:", "1-2:1-3", "70000", "80/sctp", "999.1.1.1:1:1"] {
             assert!(PortBinding::parse(bad).is_err(), "{bad}");
         }
+        assert!(PortBinding::parse("80/sctp").expect_err("not possible").to_string().contains("SCTP ports can't be published"));
     }
 }

@@ -149,8 +149,9 @@ impl Monitor {
         Ok(())
     }
 
-    /// What may take its time, after everybody knows that the run began.
+    /// What may take its time, after everybody knows that the run began or ended.
     pub(crate) fn tidy(&mut self) {
+        self.left = None;
         if let Some(Err(error)) = self.run.as_ref().map(|run| run.ground.network.tidy()) {
             self.tell(EventKind::Error { message: error.to_string() });
         }
@@ -238,9 +239,12 @@ impl Monitor {
         let Some(mut run) = self.run.take() else { return };
         self.sessions[0].input.reset();
         self.check_memory(&run.ground);
-        if let Err(error) = run.ground.network.leave() {
+        let mut place = std::mem::take(&mut run.ground.network);
+        if let Err(error) = place.leave() {
             self.tell(EventKind::Error { message: error.to_string() });
         }
+        self.left = Some(place);
+        self.timers.set(Timer::Tidy, Duration::ZERO);
         let now = now_ns();
         let exit = run.exit.unwrap_or(process::Exit { code: 255, signal: None });
         let exit = Exit {

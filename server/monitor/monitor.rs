@@ -5,6 +5,7 @@ use crate::error::{Attempt, Result};
 use crate::files::{self, now_ns};
 use crate::lifecycle::Run;
 use crate::log::Log;
+use crate::network::Place;
 use crate::poll::{Poll, READ, Ready, Timer, Timers, Token, WRITE};
 use crate::session::{CHUNK, MAIN, Session};
 use gantry_model::State;
@@ -45,6 +46,8 @@ pub(crate) struct Monitor {
     pub clients: Vec<Client>,
     pub run: Option<Run>,
     pub log: Option<Log>,
+    /// The network of a run that has ended: letting go of it takes time.
+    pub left: Option<Place>,
     /// Shared by all reading and sending; empty between the turns.
     pub buffer: Vec<u8>,
     /// A stop was asked for: no restart follows.
@@ -77,6 +80,7 @@ impl Monitor {
             clients: Vec::new(),
             run: None,
             log: None,
+            left: None,
             buffer: Vec::new(),
             stopped: false,
             waited_ms: None,

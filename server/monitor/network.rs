@@ -5,7 +5,7 @@ use crate::error::{MonitorError, Result};
 use crate::files::start_time;
 use gantry_model::{Kind, PortBinding};
 use gantry_plan::network::{Element, Plan, Wish, plan, published};
-use gantry_runtime::netlink::{Namespace, apply_host_sysctls, delete_stale_links, ensure_bridge, join};
+use gantry_runtime::netlink::{Namespace, apply_host_sysctls, ensure_bridge, join, settle};
 use gantry_runtime::nft::Firewall;
 use gantry_runtime::ports::Reservation;
 use gantry_wire::monitor::{Bridge, Launch, Network};
@@ -18,6 +18,8 @@ pub(crate) struct Place {
     plan: Option<Box<Plan>>,
     /// What this run has in the maps of the firewall.
     elements: Vec<Element>,
+    /// Kept to the end: closing it may take 10 ms.
+    firewall: Option<Firewall>,
     /// The link's end on the host.
     link: Option<String>,
     /// Sentences for the container's owner.
@@ -49,7 +51,7 @@ impl Place {
     pub(crate) fn join(&mut self, launch: &Launch, pid: i32) -> Result<()> {
         let Some(plan) = &self.plan else { return Ok(()) };
         let bridge = ensure_bridge(&plan.bridge)?;
-        let firewall = Firewall::open(&plan.rules.table)?;
+        let firewall = self.firewall.insert(Firewall::open(&plan.rules.table)?);
         firewall.ensure(&plan.rules)?;
         self.told = apply_host_sysctls(&plan.host_sysctls)?;
         self.link = Some(join(plan, bridge, &Namespace::of(pid)?)?);
@@ -71,10 +73,10 @@ impl Place {
         std::mem::take(&mut self.told)
     }
 
-    /// Removes links of earlier runs that somebody else holds. For after the start: it may take 10 ms.
+    /// What the program need not wait for: it may take 10 ms.
     pub(crate) fn tidy(&self) -> Result<()> {
         match (&self.plan, &self.link) {
-            (Some(plan), Some(link)) => Ok(delete_stale_links(&plan.veth, link)?),
+            (Some(plan), Some(link)) => Ok(settle(&plan.veth, link)?),
             _ => Ok(()),
         }
     }
@@ -82,10 +84,7 @@ impl Place {
     /// Gives the ports back. The link goes with the namespace, in the background.
     pub(crate) fn leave(&mut self) -> Result<()> {
         let elements = std::mem::take(&mut self.elements);
-        let withdrawn = match &self.plan {
-            Some(plan) if !elements.is_empty() => Firewall::open(&plan.rules.table).and_then(|firewall| firewall.withdraw(&elements)),
-            _ => Ok(()),
-        };
+        let withdrawn = self.firewall.as_ref().map_or(Ok(()), |firewall| firewall.withdraw(&elements));
         self.held = Reservation::default();
         Ok(withdrawn?)
     }

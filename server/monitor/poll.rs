@@ -106,7 +106,7 @@ pub(crate) enum Timer {
     /// The time to stop by itself is over.
     Kill,
     Restart,
-    /// The run has begun, and what is left of others can go.
+    /// The run has begun or ended, and what is left of others can go.
     Tidy,
     /// A process ended and its output was not closed.
     Drain(u32),

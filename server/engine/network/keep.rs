@@ -32,7 +32,7 @@ pub(super) fn link_name(id: &ContainerId) -> String {
 }
 
 impl BridgeNetwork {
-    fn firewall(&self) -> Result<Firewall<'_>> {
+    fn firewall(&self) -> Result<Firewall> {
         Firewall::open(&self.table).map_err(network_error)
     }
 
@@ -78,7 +78,7 @@ impl BridgeNetwork {
         Ok(())
     }
 
-    fn restore_rules(&self, firewall: &Firewall<'_>, rules: &Ruleset, running: &[Member]) -> Result<()> {
+    fn restore_rules(&self, firewall: &Firewall, rules: &Ruleset, running: &[Member]) -> Result<()> {
         firewall.ensure(rules).map_err(network_error)?;
         let present = firewall.published().map_err(network_error)?;
         let wanted = running.iter().filter_map(|member| Some(published(member.id.as_str(), member.ip?, &member.ports))).flatten();

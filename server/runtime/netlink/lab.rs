@@ -1,6 +1,6 @@
 //! Namespaces that stand for a host, its neighbours and its containers, each test with its own.
 
-use super::{Namespace, apply_host_sysctls, ensure_bridge, join};
+use super::{Namespace, apply_host_sysctls, ensure_bridge, join, settle};
 use crate::nft::Firewall;
 use gantry_model::PortBinding;
 use gantry_plan::network::{Plan, Wish, plan, published};
@@ -120,7 +120,9 @@ impl Host {
             let bridge = ensure_bridge(&plan.bridge).expect("a bridge");
             Firewall::open(choice.table).and_then(|firewall| firewall.ensure(&plan.rules)).expect("rules");
             apply_host_sysctls(&plan.host_sysctls).expect("settings");
-            join(&plan, bridge, &namespace).expect("joined")
+            let link = join(&plan, bridge, &namespace).expect("joined");
+            settle(&plan.veth, &link).expect("settled");
+            link
         })
     }
 

@@ -279,17 +279,22 @@ fn make_veth(outer: &Socket, inner: &Socket, veth: &Veth, bridge: u32, container
     }
     // Tunnels of loaded modules are in every namespace: it need not be the second.
     let index = find(inner, &veth.interface)?.ok_or(Errno::NODEV)?.index;
-    if veth.isolated || veth.hairpin {
-        let host = find(outer, &name)?.ok_or(Errno::NODEV)?.index;
-        let mut batch = Batch::default();
-        batch.message(SET_LINK, ACK, &link_header(AF_BRIDGE, host, 0), |m| {
-            m.nest(IFLA_PROTINFO, |m| {
-                m.u8(PORT_HAIRPIN, veth.hairpin.into()).u8(PORT_ISOLATED, veth.isolated.into());
-            });
-        });
-        outer.all(&batch)?;
+    if veth.isolated {
+        set_port(outer, &name, PORT_ISOLATED)?;
     }
     Ok((index, name))
+}
+
+/// Turns a property of a bridge's port on.
+fn set_port(socket: &Socket, name: &str, property: u16) -> std::result::Result<(), Errno> {
+    let index = find(socket, name)?.ok_or(Errno::NODEV)?.index;
+    let mut batch = Batch::default();
+    batch.message(SET_LINK, ACK, &link_header(AF_BRIDGE, index, 0), |m| {
+        m.nest(IFLA_PROTINFO, |m| {
+            m.u8(property, 1);
+        });
+    });
+    socket.all(&batch)
 }
 
 fn mtu(m: &mut Attributes<'_>, veth: &Veth) {
@@ -298,12 +303,20 @@ fn mtu(m: &mut Attributes<'_>, veth: &Veth) {
     }
 }
 
-/// Deletes links of a container's earlier runs, which somebody else's share in their namespaces keeps alive. `current` is the one in use.
+/// What need not be before the program begins: `current` leads back to itself if it has to, and links of earlier runs, which somebody
+/// else's share in their namespaces keeps alive, are deleted.
 ///
 /// # Errors
 /// If the kernel refuses.
-pub fn delete_stale_links(veth: &Veth, current: &str) -> Result<()> {
+pub fn settle(veth: &Veth, current: &str) -> Result<()> {
     let socket = Socket::route().attempting(|| "open a netlink socket".to_owned())?;
+    if veth.hairpin {
+        match set_port(&socket, current, PORT_HAIRPIN) {
+            // It ended meanwhile.
+            Err(Errno::NODEV) => {}
+            other => other.attempting(|| format!("let the link {current} lead back to itself"))?,
+        }
+    }
     let names = std::iter::once(veth.host.clone()).chain(SPARE.map(|digit| spare_name(&veth.host, digit)));
     for name in names.filter(|name| name != current) {
         if let Some(link) = find(&socket, &name).attempting(|| format!("look for the link {name}"))? {

@@ -13,6 +13,10 @@ const INTERRUPTED: u16 = 0x10;
 /// Large enough for any message the kernel makes.
 const BUFFER: usize = 32 << 10;
 
+pub(crate) fn buffer() -> Vec<u8> {
+    vec![0; BUFFER]
+}
+
 #[derive(Debug)]
 pub(crate) struct Socket {
     fd: OwnedFd,
@@ -49,10 +53,9 @@ impl Socket {
     }
 
     /// What is there now. Empty at the end.
-    pub(crate) fn receive(&self, buffer: &mut Vec<u8>) -> Result<Vec<Message>, Errno> {
-        buffer.resize(BUFFER, 0);
-        match recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT) {
-            Ok((_, len)) => Ok(messages(&buffer[..len.min(BUFFER)])),
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<Vec<Message>, Errno> {
+        match recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((_, len)) => Ok(messages(buffer.get(..len).unwrap_or_default())),
             Err(Errno::AGAIN) => Ok(Vec::new()),
             Err(errno) => Err(errno),
         }
@@ -64,7 +67,7 @@ impl Socket {
             return Ok(Vec::new());
         }
         self.send(batch)?;
-        let (mut results, mut buffer) = (vec![None; batch.count as usize], Vec::new());
+        let (mut results, mut buffer) = (vec![None; batch.count as usize], buffer());
         while results.iter().any(Option::is_none) {
             let answers = self.receive(&mut buffer)?;
             if answers.is_empty() {
@@ -96,7 +99,7 @@ impl Socket {
 
     fn try_list(&self, request: &Batch) -> Result<Option<Vec<Message>>, Errno> {
         self.send(request)?;
-        let (mut list, mut buffer, mut interrupted) = (Vec::new(), Vec::new(), false);
+        let (mut list, mut buffer, mut interrupted) = (Vec::new(), buffer(), false);
         loop {
             let answers = self.receive(&mut buffer)?;
             if answers.is_empty() {
@@ -116,7 +119,7 @@ impl Socket {
     /// Sends one question with one answer.
     pub(crate) fn one(&self, question: &Batch) -> Result<Message, Errno> {
         self.send(question)?;
-        let answer = self.receive(&mut Vec::new())?.into_iter().next().ok_or(Errno::PROTO)?;
+        let answer = self.receive(&mut buffer())?.into_iter().next().ok_or(Errno::PROTO)?;
         if answer.kind == ERROR { Err(error_of(&answer).err().unwrap_or(Errno::PROTO)) } else { Ok(answer) }
     }
 }

@@ -1,7 +1,7 @@
 //! Rules, chains, maps and elements as nf_tables' attributes.
 
 use super::{Attributes, Batch, Socket};
-use crate::netlink::{ACK, attribute, error_of, is_error};
+use crate::netlink::{ACK, attribute, buffer, error_of, is_error};
 use gantry_model::Protocol;
 use gantry_plan::network::{Chain, Element, Hook, Map, Part, Rule};
 use rustix::io::Errno;
@@ -83,7 +83,7 @@ pub(super) fn commit(socket: &Socket, batch: &Batch) -> Result<(), Errno> {
     // Every message but the two marks is acknowledged; none is if the kernel stops before it looks at them.
     let wanted = batch.count.saturating_sub(2);
     socket.send(batch)?;
-    let (mut seen, mut first, mut buffer) = (0, Ok(()), Vec::new());
+    let (mut seen, mut first, mut buffer) = (0, Ok(()), buffer());
     loop {
         let answers = socket.receive(&mut buffer)?;
         if answers.is_empty() {

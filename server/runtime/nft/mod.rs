@@ -27,18 +27,21 @@ const GET_ELEMENT: u16 = 13;
 const DELETE_ELEMENT: u16 = 14;
 
 /// A connection to the kernel's firewall, for one table.
+///
+/// Closing it waits for the end of what was deleted lately in any table, 10 ms: keep it as long as somebody waits for you.
+/// Source: Linux `net/netfilter/nf_tables_api.c`, `nft_rcv_nl_event`.
 #[derive(Debug)]
-pub struct Firewall<'a> {
+pub struct Firewall {
     socket: Socket,
-    table: &'a str,
+    table: String,
 }
 
-impl<'a> Firewall<'a> {
+impl Firewall {
     /// # Errors
     /// [`NetworkError::Unsupported`] on a kernel without nf_tables.
-    pub fn open(table: &'a str) -> Result<Self> {
+    pub fn open(table: &str) -> Result<Self> {
         match Socket::netfilter() {
-            Ok(socket) => Ok(Self { socket, table }),
+            Ok(socket) => Ok(Self { socket, table: table.to_owned() }),
             Err(Errno::PROTONOSUPPORT) => Err(NetworkError::Unsupported("this kernel has no nf_tables: networks other than host and none need it".to_owned())),
             Err(errno) => Err(failed("open a netlink socket for the firewall", errno)),
         }
@@ -56,18 +59,18 @@ impl<'a> Firewall<'a> {
         let mut batch = Batch::default();
         transaction(&mut batch, |batch| {
             message(batch, NEW_TABLE, CREATE, Family::Ip, |m| {
-                m.text(name::TABLE, self.table);
+                m.text(name::TABLE, &self.table);
             });
             for map in Map::ALL {
-                message(batch, NEW_SET, CREATE, Family::Ip, |m| encode::map(m, self.table, map));
+                message(batch, NEW_SET, CREATE, Family::Ip, |m| encode::map(m, &self.table, map));
             }
             for chain in &rules.chains {
-                message(batch, NEW_CHAIN, CREATE, Family::Ip, |m| encode::chain(m, self.table, chain));
+                message(batch, NEW_CHAIN, CREATE, Family::Ip, |m| encode::chain(m, &self.table, chain));
                 message(batch, DELETE_RULE, 0, Family::Ip, |m| {
-                    m.text(name::RULE_TABLE, self.table).text(name::RULE_CHAIN, chain.name);
+                    m.text(name::RULE_TABLE, &self.table).text(name::RULE_CHAIN, chain.name);
                 });
                 for rule in &chain.rules {
-                    message(batch, NEW_RULE, CREATE | APPEND_RULE, Family::Ip, |m| encode::rule(m, self.table, chain.name, rule, &tag));
+                    message(batch, NEW_RULE, CREATE | APPEND_RULE, Family::Ip, |m| encode::rule(m, &self.table, chain.name, rule, &tag));
                 }
             }
         });
@@ -76,7 +79,7 @@ impl<'a> Firewall<'a> {
 
     /// Whether all rules are there, and of this ruleset.
     fn has(&self, rules: &Ruleset, tag: &str) -> std::result::Result<bool, Errno> {
-        let present = list::rule_comments(&self.socket, self.table)?;
+        let present = list::rule_comments(&self.socket, &self.table)?;
         Ok(present.len() == rules.rule_count() && present.iter().all(|comment| comment == tag))
     }
 
@@ -90,7 +93,7 @@ impl<'a> Firewall<'a> {
         }
         let result = match self.change(&[], elements) {
             Err(Errno::EXIST | Errno::BUSY) => {
-                let present = list::elements(&self.socket, self.table).map_err(|errno| self.failed("look at", errno))?;
+                let present = list::elements(&self.socket, &self.table).map_err(|errno| self.failed("look at", errno))?;
                 let old: Vec<Element> = present.into_iter().filter(|old| elements.iter().any(|new| new.same_key(old))).collect();
                 self.change(&old, elements)
             }
@@ -109,7 +112,7 @@ impl<'a> Firewall<'a> {
         }
         let result = match self.change(elements, &[]) {
             Err(Errno::NOENT) => {
-                let present = list::elements(&self.socket, self.table).unwrap_or_default();
+                let present = list::elements(&self.socket, &self.table).unwrap_or_default();
                 let ours: Vec<Element> = present.into_iter().filter(|element| elements.contains(element)).collect();
                 if ours.is_empty() { Ok(()) } else { self.change(&ours, &[]) }
             }
@@ -123,7 +126,7 @@ impl<'a> Firewall<'a> {
     /// # Errors
     /// If the kernel does not list them.
     pub fn published(&self) -> Result<Vec<Element>> {
-        list::elements(&self.socket, self.table).map_err(|errno| self.failed("look at", errno))
+        list::elements(&self.socket, &self.table).map_err(|errno| self.failed("look at", errno))
     }
 
     /// Removes the table; one that is gone is success.
@@ -134,7 +137,7 @@ impl<'a> Firewall<'a> {
         let mut batch = Batch::default();
         transaction(&mut batch, |batch| {
             message(batch, DELETE_TABLE, 0, Family::Ip, |m| {
-                m.text(name::TABLE, self.table);
+                m.text(name::TABLE, &self.table);
             });
         });
         match self.commit(&batch) {
@@ -159,7 +162,7 @@ impl<'a> Firewall<'a> {
     }
 
     fn elements(&self, m: &mut Attributes<'_>, map: Map, elements: &[&Element], whole: bool) {
-        m.text(name::ELEMENTS_TABLE, self.table).text(name::ELEMENTS_SET, map.name());
+        m.text(name::ELEMENTS_TABLE, &self.table).text(name::ELEMENTS_SET, map.name());
         m.nest(name::ELEMENTS, |m| elements.iter().for_each(|one| element(m, one, whole)));
     }
 
