@@ -173,6 +173,7 @@ impl Engine {
         adopt::everything(&engine).await?;
         engine.sweep_images();
         engine.inner.handle.spawn(engine.clone().sample_forever());
+        engine.inner.handle.spawn(engine.clone().guard_network());
         Ok(engine)
     }
 

@@ -7,10 +7,12 @@ use crate::{Engine, EngineError, Finding, Result};
 use gantry_model::{ContainerId, Kind, NetworkMode, PortBinding, State};
 use gantry_plan::network::{Element, Ruleset, Wish, collide, plan, published};
 use gantry_runtime::netlink::{NetworkError, apply_host_sysctls, bridge_ports, delete_link, ensure_bridge, remove_bridge};
-use gantry_runtime::nft::{Firewall, obstacles};
+use gantry_runtime::nft::{Firewall, Watch, obstacles};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// A container that runs, by what it has on the network.
 #[derive(Debug)]
@@ -59,26 +61,31 @@ impl BridgeNetwork {
         plan(&wish).map_err(|error| EngineError::said(Kind::Invalid, error.to_string()))
     }
 
-    /// Makes the kernel's state fit the containers that run: rules, published ports, links.
-    pub(crate) fn restore(&self, running: &[Member]) -> Result<()> {
+    /// Takes back what containers left that do not run. For a moment when none is being started.
+    fn sweep(&self, running: &[Member]) -> Result<()> {
         let firewall = self.firewall()?;
         let present = firewall.published().map_err(network_error)?;
         let gone: Vec<Element> = present.iter().filter(|element| !running.iter().any(|member| member.id.as_str() == element.owner)).cloned().collect();
         firewall.withdraw(&gone).map_err(network_error)?;
-        self.delete_links(|name| !running.iter().any(|member| name.starts_with(&link_name(&member.id))))?;
+        self.delete_links(|name| !running.iter().any(|member| name.starts_with(&link_name(&member.id))))
+    }
+
+    /// Lays what the containers that run need: bridge, rules, published ports. What others have stays.
+    fn restore(&self, running: &[Member]) -> Result<()> {
         if running.iter().all(|member| member.ip.is_none()) {
             return Ok(());
         }
         let plan = self.plan(&self.addresses())?;
         ensure_bridge(&plan.bridge).map_err(network_error)?;
-        self.restore_rules(&firewall, &plan.rules, running)?;
+        self.restore_rules(&plan.rules, running)?;
         for told in apply_host_sysctls(&plan.host_sysctls).map_err(network_error)? {
             tracing::info!("{told}");
         }
         Ok(())
     }
 
-    fn restore_rules(&self, firewall: &Firewall, rules: &Ruleset, running: &[Member]) -> Result<()> {
+    fn restore_rules(&self, rules: &Ruleset, running: &[Member]) -> Result<()> {
+        let firewall = self.firewall()?;
         firewall.ensure(rules).map_err(network_error)?;
         let present = firewall.published().map_err(network_error)?;
         let wanted = running.iter().filter_map(|member| Some(published(member.id.as_str(), member.ip?, &member.ports))).flatten();
@@ -163,7 +170,37 @@ impl Engine {
     /// At the start: what the last server, or a firewall that was reloaded since, left wrong.
     pub(crate) async fn restore_network(&self) -> Result<()> {
         let (engine, members) = (self.clone(), self.members());
-        tokio::task::spawn_blocking(move || engine.inner.network.restore(&members)).await?
+        tokio::task::spawn_blocking(move || {
+            engine.inner.network.sweep(&members)?;
+            engine.inner.network.restore(&members)
+        })
+        .await?
+    }
+
+    /// Lays the rules again whenever somebody takes them away: without them containers are cut off, and what guards this host's loopback
+    /// from them is gone.
+    pub(crate) async fn guard_network(self) {
+        let watch = Watch::open(&self.inner.config.nft_table)
+            .map_err(network_error)
+            .and_then(|watch| AsyncFd::with_interest(watch, Interest::READABLE).map_err(EngineError::io("wait for changes of the firewall")));
+        let watch = match watch {
+            Ok(watch) => watch,
+            Err(error) => return tracing::warn!("a firewall that is reloaded will not be noticed: {}", error.chain()),
+        };
+        while let Ok(mut ready) = watch.readable().await {
+            ready.clear_ready();
+            match watch.get_ref().is_damaged() {
+                Ok(false) => {}
+                Ok(true) => {
+                    let (engine, members) = (self.clone(), self.members());
+                    let restored = tokio::task::spawn_blocking(move || engine.inner.network.restore(&members)).await;
+                    if let Err(error) = restored.map_err(EngineError::from).flatten() {
+                        tracing::error!("restore the network of the containers: {}", error.chain());
+                    }
+                }
+                Err(error) => return tracing::warn!("{error}"),
+            }
+        }
     }
 
     /// At the end: nothing stays of a network that nobody is on.

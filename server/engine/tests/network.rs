@@ -188,6 +188,21 @@ fn a_firewall_that_was_flushed_while_no_server_ran_is_laid_again() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_firewall_that_is_reloaded_is_laid_again_at_once() {
+    let world = World::with_busybox();
+    world.run(async |engine| {
+        start(&engine, "web", ContainerSpec { hostname: "web".to_owned(), ..publishing(WEB, &["80"]) }).await;
+        up(&engine, "web").await;
+        let port = host_port(&engine, "web").await;
+        for damage in [vec!["delete", "table", "ip", &world.name], vec!["flush", "table", "ip", &world.name]] {
+            assert!(Command::new("nft").args(&damage).status().expect("runs").success());
+            until("it answers again", || get(Ipv4Addr::LOCALHOST, port).as_deref() == Some("hello of web"));
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
 fn nothing_is_left_of_the_network_when_nobody_is_on_it() {
     let mut world = World::with_busybox();
     let is_there = |world: &World| {

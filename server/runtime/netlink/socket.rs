@@ -3,8 +3,8 @@
 
 use super::message::{Batch, Message, messages};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
-use std::os::fd::{AsRawFd, OwnedFd};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send, socket_with};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
@@ -46,6 +46,15 @@ impl Socket {
         let on: i32 = 1;
         // SAFETY: the option is an int, and `on` is one that outlives the call.
         unsafe { libc::setsockopt(self.fd.as_raw_fd(), SOL_NETLINK, GET_STRICT_CHK, (&raw const on).cast(), size_of::<i32>() as u32) };
+    }
+
+    /// Makes it hear of what happens to others' requests, too.
+    pub(crate) fn subscribe(&self, group: u32) -> Result<(), Errno> {
+        bind(&self.fd, &netlink::SocketAddrNetlink::new(0, 1 << (group - 1)))
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     pub(crate) fn send(&self, batch: &Batch) -> Result<(), Errno> {

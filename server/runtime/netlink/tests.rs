@@ -181,6 +181,26 @@ fn rules_are_made_once_and_made_again_when_somebody_took_them() {
 
 #[test]
 #[ignore = "needs root"]
+fn damage_to_our_table_is_heard_of_and_nothing_else() {
+    let host = Host::new();
+    let other = Choice { bridge: "br-b", table: "table-b", subnet: 1, ..USUAL };
+    host.container(USUAL, 2, &["8080:80"]);
+    host.container(other, 2, &["8081:80"]);
+    let watch = host.net.run(|| crate::nft::Watch::open("table-a").expect("open"));
+    for (script, expected) in [
+        ("nft delete table ip table-b", false),
+        ("nft add element ip table-a published '{ tcp . 1 : 10.99.0.2 . 1 }'; nft delete element ip table-a published '{ tcp . 1 }'", false),
+        ("nft flush chain ip table-a guard", true),
+        ("true", false),
+        ("nft flush ruleset", true),
+    ] {
+        host.net.sh(script);
+        assert_eq!(watch.is_damaged().expect("heard"), expected, "{script}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
 fn nft_reads_the_rules_as_they_were_meant() {
     let host = Host::new();
     host.container(USUAL, 2, &["8080:80", "192.0.2.1:53:53/udp"]);

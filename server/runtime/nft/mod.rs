@@ -4,8 +4,10 @@
 
 mod encode;
 mod list;
+mod watch;
 
 pub use list::{Obstacle, obstacles};
+pub use watch::Watch;
 
 use crate::netlink::{Attributes, Batch, CREATE, EXCLUSIVE, NetworkError, Socket};
 use encode::{APPEND_RULE, Family, element, message, name};
@@ -18,6 +20,7 @@ const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
 const GET_CHAIN: u16 = 4;
+const DELETE_CHAIN: u16 = 5;
 const NEW_RULE: u16 = 6;
 const GET_RULE: u16 = 7;
 const DELETE_RULE: u16 = 8;
