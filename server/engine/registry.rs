@@ -41,6 +41,7 @@ pub(crate) struct Live {
     /// The bundle was written for the next start already.
     pub prepared: bool,
     pub execs: HashMap<ExecId, ExecEntry>,
+    pub health: Option<crate::Health>,
     pub history: History,
     /// Waiting for the end of this run.
     pub exit_waiters: Vec<oneshot::Sender<Result<i32>>>,
@@ -63,6 +64,7 @@ impl Container {
             starting: false,
             prepared: false,
             execs: HashMap::new(),
+            health: None,
             history: History::default(),
             exit_waiters: Vec::new(),
             removal_waiters: Vec::new(),

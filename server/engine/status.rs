@@ -16,6 +16,17 @@ pub fn text(state: State, exit_code: Option<i32>, started_at_ms: Option<i64>, fi
     }
 }
 
+/// `Up 3 seconds (healthy)`. Source: moby `container/health.go`.
+pub fn with_health(text: String, health: Option<&crate::Health>) -> String {
+    use crate::HealthStatus as H;
+    match health.map(|health| health.status) {
+        None => text,
+        Some(H::Starting) => text + " (health: starting)",
+        Some(H::Healthy) => text + " (healthy)",
+        Some(H::Unhealthy) => text + " (unhealthy)",
+    }
+}
+
 /// Source: docker `go-units`, `HumanDuration`.
 fn duration(secs: i64) -> String {
     let (minutes, hours) = (secs / 60, (secs + 1800) / 3600);

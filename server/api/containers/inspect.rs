@@ -11,7 +11,7 @@ use actix_web::web::{Data, Path};
 use gantry_engine::{ContainerDetail, Engine, ImageRuntimeConfig};
 use gantry_model::{NetworkMode, State};
 use gantry_wire::docker::host_config::{PortBinding, PortMap};
-use gantry_wire::docker::inspect::{GraphDriver, Inspect, NetworkSettings, State as WireState};
+use gantry_wire::docker::inspect::{GraphDriver, Health, HealthResult, Inspect, NetworkSettings, State as WireState};
 use gantry_wire::docker::network::EndpointSettings;
 use std::collections::BTreeMap;
 
@@ -71,7 +71,23 @@ fn state(detail: &ContainerDetail) -> WireState {
         error: detail.error.clone(),
         started_at: time_ms(summary.started_at_ms),
         finished_at: time_ms(summary.finished_at_ms),
-        health: None,
+        health: detail.health.as_ref().map(health),
+    }
+}
+
+fn health(health: &gantry_engine::Health) -> Health {
+    let probe = |probe: &gantry_engine::Probe| HealthResult {
+        start: time_ms(Some(probe.started_at_ms)),
+        end: time_ms(Some(probe.ended_at_ms)),
+        exit_code: probe.exit_code,
+        output: probe.output.clone(),
+        ..HealthResult::default()
+    };
+    Health {
+        status: health.status.as_str().to_owned(),
+        failing_streak: health.failing_streak,
+        log: Some(health.log.iter().map(probe).collect()),
+        ..Health::default()
     }
 }
 

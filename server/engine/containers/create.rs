@@ -5,7 +5,7 @@ use crate::authorize::{authorize, creating};
 use crate::clock::now_ms;
 use crate::registry::Container;
 use crate::{Engine, EngineError, Result, names, random};
-use gantry_model::{Caller, ContainerName, ContainerSpec, HealthCheck, Kind, MountKind, NetworkMode, RestartPolicy};
+use gantry_model::{Caller, ContainerName, ContainerSpec, Kind, MountKind, NetworkMode, RestartPolicy};
 use gantry_plan::process::{ImageDefaults, merge};
 use gantry_store::containers::{self, ContainerRow, Desired, Fact, ProcessRow};
 use std::collections::BTreeSet;
@@ -37,6 +37,7 @@ impl Engine {
         if spec.stop_signal.is_none() {
             spec.stop_signal = image.stop_signal.as_deref().and_then(|signal| signal.parse().ok());
         }
+        spec.health = crate::health::merged(spec.health.take(), image.healthcheck.clone());
         let volumes = self.plan_volumes(&mut spec, &image.volumes);
         for port in &image.exposed_ports {
             if !spec.exposed_ports.contains(port) {
@@ -48,9 +49,6 @@ impl Engine {
         }
         // Checks what only the spec knows (capabilities, sysctls, ulimits, limits) before a row is written.
         warnings.extend(self.try_spec(&id, &spec, &process)?);
-        if spec.health.as_ref().or(image.healthcheck.as_ref()).is_some_and(is_check) {
-            warnings.push("Health checks are not run by this release: the container's health stays unknown".to_owned());
-        }
         make_bind_sources(&spec)?;
         for (volume, anonymous) in &volumes {
             self.ensure_volume(volume, *anonymous, &image_id, &spec).await?;
@@ -178,10 +176,6 @@ fn check(spec: &ContainerSpec) -> Result<Vec<String>> {
         return Err(EngineError::said(Kind::Invalid, format!("conflicting options: port publishing and the network mode {}", spec.network)));
     }
     Ok(Vec::new())
-}
-
-fn is_check(health: &HealthCheck) -> bool {
-    health.test.first().is_some_and(|first| first != "NONE")
 }
 
 /// What `-v` names and the host does not have becomes a folder.

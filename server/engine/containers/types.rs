@@ -69,6 +69,8 @@ pub struct ContainerDetail {
     pub hosts_path: String,
     pub resolv_conf_path: String,
     pub hostname_path: String,
+    /// Of a container with a health check, while it runs.
+    pub health: Option<crate::Health>,
     pub execs: Vec<gantry_model::ExecId>,
     pub monitor_pid: Option<i32>,
     /// `gantry run …`: the equivalent command.

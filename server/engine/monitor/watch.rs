@@ -74,6 +74,7 @@ impl Engine {
             }
         }
         self.write_fact(container).await;
+        self.watch_health(container);
     }
 
     async fn take_event(&self, container: &Arc<Container>, event: Event) {
@@ -121,10 +122,12 @@ impl Engine {
             let mut live = container.lock();
             live.starting = false;
             live.pid = Some(pid);
+            live.health = crate::Health::starting(live.spec.health.as_ref(), pid);
             live.fact = Fact { state: State::Running, started_at_ms: Some(at_ms), restart_count: live.fact.restart_count, ports, ..Fact::default() };
         }
         self.write_fact(container).await;
         self.tell(container, "start", []);
+        self.watch_health(container);
     }
 
     pub(crate) async fn take_pause(&self, container: &Arc<Container>, state: State, action: &str) {

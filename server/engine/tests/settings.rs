@@ -114,14 +114,36 @@ fn an_init_reaps_and_passes_signals_on() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_health_check_is_not_dropped_in_silence() {
+fn a_health_check_tells_how_the_container_is() {
     let world = World::with_busybox();
     world.run(async |engine| {
-        let check = HealthCheck { test: vec!["CMD".to_owned(), "true".to_owned()], ..HealthCheck::default() };
-        let warnings = |spec| async { engine.create_container(&root(), None, spec).await.expect("made").warnings };
-        let told = warnings(ContainerSpec { health: Some(check), ..script("true") }).await;
-        assert!(told.iter().any(|text| text.contains("Health checks are not run")), "{told:?}");
-        let none = HealthCheck { test: vec!["NONE".to_owned()], ..HealthCheck::default() };
-        assert!(warnings(ContainerSpec { health: Some(none), ..script("true") }).await.is_empty());
+        let check = |test: &[&str]| HealthCheck {
+            test: test.iter().map(ToString::to_string).collect(),
+            interval_ms: 50,
+            timeout_ms: 200,
+            start_period_ms: 0,
+            retries: 2,
+        };
+        let mut events = engine.events(&root(), Default::default()).await.expect("allowed");
+        let spec = |test: &[&str]| ContainerSpec { health: Some(check(test)), ..script("exec sleep 1000") };
+        start(&engine, "web", spec(&["CMD-SHELL", "echo seen; test ! -e /tmp/ill"])).await;
+        let status = async || engine.container(&root(), "web").await.expect("it exists").summary.status;
+        assert!(status().await.contains("(health: starting)") || status().await.ends_with("(healthy)"));
+        until_async("it is healthy", async || status().await.ends_with("(healthy)")).await;
+        exec(&engine, "web", &["touch", "/tmp/ill"]).await;
+        until_async("it is unhealthy", async || status().await.ends_with("(unhealthy)")).await;
+        let health = engine.container(&root(), "web").await.expect("it exists").health.expect("it is asked");
+        assert!(health.failing_streak >= 2 && health.log.back().is_some_and(|probe| probe.exit_code == 1 && probe.output == "seen\n"), "{health:?}");
+        let mut told = Vec::new();
+        while told.len() < 2 {
+            let action = events.next().await.expect("more come").action;
+            told.extend(action.strip_prefix("health_status: ").map(str::to_owned));
+        }
+        assert_eq!(told, ["healthy", "unhealthy"]);
+        start(&engine, "slow", spec(&["CMD", "sleep", "100"])).await;
+        let slow = async || engine.container(&root(), "slow").await.expect("it exists").health.expect("it is asked");
+        until_async("nobody waits for ever", async || slow().await.log.back().is_some_and(|probe| probe.output.contains("exceeded timeout"))).await;
+        start(&engine, "none", spec(&["NONE"])).await;
+        assert!(engine.container(&root(), "none").await.expect("it exists").health.is_none());
     });
 }
