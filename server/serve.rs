@@ -48,10 +48,11 @@ async fn serve(settings: Settings) -> Result<()> {
         program: "/proc/self/exe".into(),
     };
     let engine = Engine::open(config).await.context("open the engine")?;
+    // The pages first: a taken address is the usual trouble, and it must not leave a socket behind.
+    let doors = gantry_pages::Doors { listen: settings.listen, trusted_origins: settings.trusted_origins.clone() };
+    let (pages, address) = gantry_pages::listen(engine.clone(), doors).with_context(|| format!("listen on {} (another address: --listen)", settings.listen))?;
     let api = gantry_api::listen(engine.clone(), &settings.socket, settings.socket_group.as_deref())
         .with_context(|| format!("listen on {}", settings.socket.display()))?;
-    let doors = gantry_pages::Doors { listen: settings.listen, trusted_origins: settings.trusted_origins.clone() };
-    let (pages, address) = gantry_pages::listen(engine.clone(), doors).with_context(|| format!("listen on {}", settings.listen))?;
     let (pages_handle, api_handle) = (pages.handle(), api.handle());
     let mut servers = (actix_web::rt::spawn(pages), actix_web::rt::spawn(api));
     greet(&engine, &settings, address).await?;

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 const DEFAULT_FILE: &str = "/etc/gantry/config.toml";
+/// The HTTP library tells of each worker it starts.
+const DEFAULT_LOG: &str = "info,actix_server=warn";
 
 /// Start the server: pages, terminals and the Docker API, for the containers of this host.
 #[derive(Parser, Debug)]
@@ -133,7 +135,7 @@ fn merge(flags: Flags, file: File) -> Result<Settings> {
         nft_table: flags.nft_table.or(file.nft_table).unwrap_or_else(|| "gantry".to_owned()),
         cgroup_parent,
         trusted_origins: origins,
-        log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+        log: flags.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.to_owned()),
         log_json: flags.log_json || file.log_json,
     })
 }
