@@ -66,10 +66,7 @@ impl Engine {
         match client.request(Request::Start).await? {
             Reply::Started { pid, ports } => {
                 // The monitor's own news may have been faster, and the container may be through already.
-                if container.lock().starting {
-                    container.lock().run += 1;
-                    self.take_start(container, pid, ports, now_ms()).await;
-                }
+                self.take_start(container, None, pid, ports, now_ms()).await;
                 Ok(())
             }
             other => Err(refused(&other)),
@@ -128,6 +125,7 @@ impl Engine {
         let (engine, id) = (self.clone(), container.id.clone());
         tokio::task::spawn_blocking(move || {
             let (data, run) = (engine.data_dir(&id), engine.run_dir(&id));
+            forget_exit(&data)?;
             match engine.inner.spawner.spawn(&data, &run) {
                 // The one before is on its way out.
                 Err(error) if error.kind() == Kind::Conflict => {
@@ -267,6 +265,15 @@ fn start_failure_code(kind: Kind) -> i32 {
 
 fn names_neighbours(spec: &ContainerSpec) -> bool {
     matches!(spec.network, NetworkMode::Container(_)) || matches!(spec.pid_mode, PidMode::Container(_)) || matches!(spec.ipc_mode, IpcMode::Container(_))
+}
+
+/// The last run's exit is known; the file is for the end of the next one, should nobody be there to hear of it.
+fn forget_exit(data_dir: &Path) -> Result<()> {
+    let path = data_dir.join(files::EXIT);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(EngineError::io(format!("remove {}", path.display()))(error)),
+        _ => Ok(()),
+    }
 }
 
 /// A monitor holds a lock on its pid file until its very end.

@@ -79,17 +79,7 @@ impl Engine {
 
     async fn take_event(&self, container: &Arc<Container>, event: Event) {
         match event.what {
-            EventKind::Started { pid, ports } => {
-                let known = {
-                    let mut live = container.lock();
-                    let known = !live.starting && (live.pid == Some(pid) || event.run <= live.run);
-                    live.run = live.run.max(event.run);
-                    known
-                };
-                if !known {
-                    self.take_start(container, pid, ports, ms(event.at_ns)).await;
-                }
-            }
+            EventKind::Started { pid, ports } => self.take_start(container, Some(event.run), pid, ports, ms(event.at_ns)).await,
             EventKind::Exited(exit) => self.take_exit(container, &exit).await,
             EventKind::Restarting { .. } => {
                 {
@@ -117,10 +107,16 @@ impl Engine {
     }
 
     /// Notes that a run began; called by the start itself and by the monitor's news of it, whichever is first.
-    pub(crate) async fn take_start(&self, container: &Arc<Container>, pid: i32, ports: Vec<PortBinding>, at_ms: i64) {
+    /// `run` is not known to the start. Who is first decides under one lock: counted twice, a run's own end would look like an older one's.
+    pub(crate) async fn take_start(&self, container: &Arc<Container>, run: Option<u32>, pid: i32, ports: Vec<PortBinding>, at_ms: i64) {
         {
             let mut live = container.lock();
-            live.starting = false;
+            let starting = std::mem::take(&mut live.starting);
+            let known = !starting && run.is_none_or(|run| live.pid == Some(pid) || run <= live.run);
+            live.run = run.map_or(live.run + u32::from(starting), |run| run.max(live.run));
+            if known {
+                return;
+            }
             live.pid = Some(pid);
             live.health = crate::Health::starting(live.spec.health.as_ref(), pid);
             live.fact = Fact { state: State::Running, started_at_ms: Some(at_ms), restart_count: live.fact.restart_count, ports, ..Fact::default() };
@@ -217,9 +213,8 @@ impl Engine {
         let run = container.lock().run;
         let path = self.data_dir(&container.id).join(files::EXIT);
         let exit: Exit = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-        let started_ms = container.lock().fact.started_at_ms.unwrap_or(0);
-        // An exit older than the start belongs to an earlier run.
-        (exit.run >= run && ms(exit.finished_at_ns) >= started_ms).then_some(exit)
+        // What an earlier monitor wrote was taken away before this one came; an older run of this one has a lower number.
+        (exit.run >= run).then_some(exit)
     }
 
     /// Ends what is left of a container whose monitor is gone, and writes down why.
