@@ -47,7 +47,9 @@ fn every_way_in_leads_to_the_cgroup() {
 fn a_process_of_its_own_cgroup_namespace_sees_the_root() {
     alone(|| {
         let scratch = Scratch::new();
-        let own = |bundle: &mut Bundle| drop(bundle.add("/linux/namespaces", json!({ "type": "cgroup" })));
+        let own = |bundle: &mut Bundle| {
+            bundle.add("/linux/namespaces", json!({ "type": "cgroup" }));
+        };
         let (text, _) = Cell::with(&scratch, json!({}), "cat /proc/self/cgroup", own).finish();
         assert!(!text.is_empty() && text.lines().all(|line| line.ends_with(":/")), "{text}");
     });
@@ -61,7 +63,7 @@ fn whoever_forks_without_end_is_killed() {
         // Each lives just long enough to leave another; no moment has the same processes as the one before.
         let script = "c() { (/bin/busybox sleep 0.002; c) & (/bin/busybox sleep 0.003; c) & }; c; c; c; echo ready; wait; sleep 100";
         let host_pids = |bundle: &mut Bundle| {
-            drop(bundle.set("/linux/namespaces", json!([{ "type": "mount" }, { "type": "uts" }, { "type": "ipc" }])).set("/linux/sysctl", json!({})))
+            bundle.set("/linux/namespaces", json!([{ "type": "mount" }, { "type": "uts" }, { "type": "ipc" }])).set("/linux/sysctl", json!({}));
         };
         let mut cell = Cell::with(&scratch, json!({ "pids": { "limit": 200 } }), &format!("({script}) 2>/dev/null"), host_pids);
         assert_eq!(cell.hear(), "ready");

@@ -19,7 +19,8 @@ struct Cell {
     cgroup: &'static Cgroup,
     running: Running,
     output: File,
-    bundle: Bundle,
+    /// Its root, which goes with it.
+    _bundle: Bundle,
 }
 
 /// An empty cgroup that goes when it is dropped.
@@ -59,7 +60,7 @@ impl Cell {
         let cgroup = scratch.0;
         cgroup.set(&resources(limits)).expect("limits are set");
         let (running, output) = bundle.start_with(Rootfs::Path("rootfs".into()), |launch| launch.cgroup = Some(cgroup)).expect("started");
-        Self { cgroup, running, output, bundle }
+        Self { cgroup, running, output, _bundle: bundle }
     }
 
     /// All that it prints, and its exit.
