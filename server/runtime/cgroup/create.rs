@@ -46,16 +46,21 @@ impl Folder {
                     inherit_cpuset(folder)?;
                 }
             }
-            if self.v2 && !self.controllers.is_empty() {
-                self.hand_down(folder)?;
+            if self.v2 && !self.controllers.is_empty() && !self.hand_down(folder)? {
+                // In a container ourselves: the topmost cgroup we see has our processes, which v2 does not allow beside limits below.
+                let moved = folder == root && folder.join("cgroup.events").exists() && step_down(folder).is_ok();
+                if !moved || !self.hand_down(folder)? {
+                    let processes = "has processes of its own, so cgroups below it can't have limits: move them to a cgroup below it";
+                    return Err(CgroupError::Unsupported(format!("the cgroup {} {processes}", folder.display())));
+                }
             }
         }
         make(&self.path)?;
         if cpuset { inherit_cpuset(&self.path) } else { Ok(()) }
     }
 
-    /// Lets the cgroups below `folder` have its controllers.
-    fn hand_down(&self, folder: &Path) -> Result<()> {
+    /// Lets the cgroups below `folder` have its controllers. False if processes in it are in the way.
+    fn hand_down(&self, folder: &Path) -> Result<bool> {
         let path = folder.join("cgroup.subtree_control");
         let enabled = std::fs::read_to_string(&path).at("read", &path)?;
         let missing: Vec<_> = self
@@ -64,22 +69,42 @@ impl Folder {
             .filter_map(|controller| controller.v2_name())
             .filter(|name| !enabled.split_ascii_whitespace().any(|word| word == *name))
             .collect();
-        if missing.is_empty() || write(&path, &format!("+{}", missing.join(" +"))).is_ok() {
-            return Ok(());
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        match write(&path, &format!("+{}", missing.join(" +"))) {
+            Ok(()) => return Ok(true),
+            // On a hybrid host the usual controllers are elsewhere, and nothing is lost.
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && self.controllers.contains(&Controller::Memory) => return Ok(false),
+            Err(_) => {}
         }
         // One that can't be had (cpu with real-time processes) shall not take the others with it: a limit that needs it says so.
         for name in missing {
-            match write(&path, &format!("+{name}")) {
-                // On a hybrid host the usual controllers are elsewhere, and nothing is lost.
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && self.controllers.contains(&Controller::Memory) => {
-                    let processes = "has processes of its own, so cgroups below it can't have limits: move them to a cgroup below it";
-                    return Err(CgroupError::Unsupported(format!("the cgroup {} {processes}", folder.display())));
-                }
-                _ => {}
+            let _ = write(&path, &format!("+{name}"));
+        }
+        Ok(true)
+    }
+}
+
+/// Moves every process of a cgroup to one below it, as an init does that manages cgroups.
+fn step_down(folder: &Path) -> Result<()> {
+    let leaf = folder.join("init");
+    make(&leaf)?;
+    let (from, to) = (folder.join("cgroup.procs"), leaf.join("cgroup.procs"));
+    // Who forks meanwhile leaves another one behind.
+    for _ in 0..100 {
+        let text = std::fs::read_to_string(&from).at("read", &from)?;
+        if text.trim().is_empty() {
+            break;
+        }
+        for pid in text.lines() {
+            match write(&to, pid) {
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                other => other.at("move a process to", &to)?,
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn make(folder: &Path) -> Result<()> {

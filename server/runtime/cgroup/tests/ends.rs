@@ -163,3 +163,35 @@ fn what_an_earlier_run_left_is_taken_over() {
         }
     });
 }
+
+#[test]
+#[ignore = "needs root"]
+fn inside_a_container_our_own_processes_make_room() {
+    alone(|| {
+        if version() != Version::V2 {
+            // Only v2 forbids processes beside limits below.
+            return;
+        }
+        use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
+        use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
+        let root = openat(CWD, "/sys/fs/cgroup", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).expect("opened");
+        let way_back = openat(&root, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).expect("opened");
+        let outer = cgroup_name();
+        let layout = Layout::detect().expect("cgroups");
+        let container = Cgroup::create(&layout, &outer.parse().expect("a path")).expect("made");
+        container.folders[0].write("cgroup.procs", "0").expect("moved");
+        crate::sys::unshare(crate::sys::CLONE_NEWNS | crate::sys::CLONE_NEWCGROUP).expect("unshared");
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("private");
+        // The same file system is not mounted over itself.
+        unmount("/sys/fs/cgroup", UnmountFlags::DETACH).expect("unmounted");
+        mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MountFlags::empty(), None).expect("mounted");
+        let inner = Layout { hierarchies: vec![Layout::detect().expect("cgroups").hierarchies.pop().expect("one")] };
+        let cell = Cgroup::create(&inner, &"/cell".parse().expect("a path")).expect("made all the same");
+        cell.set(&resources(json!({ "memory": { "limit": 64 << 20 }, "pids": { "limit": 5 } }))).expect("with limits");
+        assert_eq!(std::fs::read_to_string("/proc/self/cgroup").expect("read").trim(), "0::/init");
+        cell.remove().expect("removed");
+        rustix::io::write(&way_back, b"0").expect("back");
+        std::fs::remove_dir("/sys/fs/cgroup/init").expect("empty");
+        unlinkat(&root, outer.trim_start_matches('/'), AtFlags::REMOVEDIR).expect("removed");
+    });
+}
