@@ -89,9 +89,9 @@ fn status_of(kind: Kind) -> StatusCode {
     }
 }
 
-/// Begins with a capital and ends with a full stop.
+/// Begins with a capital and ends with a full stop; what others wrote in it can't move the reader's terminal or hide.
 pub fn sentence(text: &str) -> String {
-    let mut letters = text.trim().chars();
+    let mut letters = text.trim().chars().map(|letter| if letter.is_control() && letter != '\n' { '\u{fffd}' } else { letter });
     let Some(first) = letters.next() else { return String::new() };
     let mut out: String = first.to_uppercase().chain(letters).collect();
     if !out.ends_with(['.', '!', '?']) {
@@ -133,7 +133,11 @@ struct GateError {
 pub async fn page_of(request: &HttpRequest, guest: &Guest, error: &actix_web::Error, status: StatusCode) -> HttpResponse {
     match error.as_error::<PageError>() {
         Some(error) => page(request, Some(guest), error).await,
-        None => page(request, Some(guest), &PageError::Request { status, text: error.to_string() }).await,
+        None => {
+            // The address or the form holds what no page of ours sends.
+            let text = if status == StatusCode::BAD_REQUEST { format!("this request can't be understood: {error}") } else { error.to_string() };
+            page(request, Some(guest), &PageError::Request { status, text }).await
+        }
     }
 }
 
@@ -184,6 +188,7 @@ mod tests {
     fn errors_are_sentences() {
         assert_eq!(sentence("no such job: x"), "No such job: x.");
         assert_eq!(sentence("Done!"), "Done!");
+        assert_eq!(sentence("no such job: a\0b"), "No such job: a\u{fffd}b.");
         assert_eq!(sentence(""), "");
     }
 }

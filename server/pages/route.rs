@@ -1,6 +1,7 @@
 //! One line of the route table, and how it becomes a route that can't be reached without its role.
 
 use crate::guard;
+use actix_web::guard::{Any, Get, Head};
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, web};
 use gantry_model::Role;
@@ -90,6 +91,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let route = guard::behind(web::method(method.clone()).to(handler), access, body);
+    let asked = if body == Body::Nothing { web::route().guard(Any(Get()).or(Head())) } else { web::method(method.clone()) };
+    let route = guard::behind(asked.to(handler), access, body);
     Entry { method, path, access, body, route }
 }
