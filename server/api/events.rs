@@ -96,7 +96,7 @@ mod tests {
         };
         let passes = |text: &str| passes(&event, &Filters::parse(text).expect("filters"));
         for yes in [
-            r#"{}"#,
+            "{}",
             r#"{"type":["container"]}"#,
             r#"{"event":["exec_create"]}"#,
             r#"{"container":["web"]}"#,

@@ -15,7 +15,7 @@ pub fn endpoint_id(container: &ContainerId, network: &str) -> String {
 /// FNV-1a, four times over: names, no secrets.
 fn digest(text: &str) -> String {
     let part = |salt: u64| text.bytes().fold(0xcbf2_9ce4_8422_2325_u64 ^ salt, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    (1..=4).map(|salt| format!("{:016x}", part(salt))).collect()
+    format!("{:016x}{:016x}{:016x}{:016x}", part(1), part(2), part(3), part(4))
 }
 
 #[cfg(test)]

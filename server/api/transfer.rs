@@ -101,15 +101,11 @@ fn size(bytes: u64) -> String {
 /// The lines of a job as they come, and how it ended. One that fails before its first line is an error with a status of its own.
 async fn answer(engine: &Engine, job: JobWatch, show: impl Fn(&JobLine) -> Option<Progress> + 'static) -> ApiResult {
     let (mut lines, end) = job.split();
-    let first = loop {
-        match lines.recv().await {
-            Some(line) => match show(&line) {
-                Some(line) => break Some(line),
-                None => continue,
-            },
-            None => break None,
-        }
-    };
+    let mut first = None;
+    while first.is_none() {
+        let Some(line) = lines.recv().await else { break };
+        first = show(&line);
+    }
     let Some(first) = first else {
         return match ended(end).await {
             Some(error) => Err(error),

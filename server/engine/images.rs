@@ -248,7 +248,7 @@ impl Engine {
             }
             None => tags,
         };
-        for container in self.inner.containers.all().iter().filter(|container| container.image_id == id) {
+        if let Some(container) = self.inner.containers.all().iter().find(|container| container.image_id == id) {
             let (state, short) = (container.state(), container.id.short());
             let live = state.is_live() || state == gantry_model::State::Restarting;
             // A container needs its layers as long as it exists.

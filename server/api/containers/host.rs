@@ -8,12 +8,12 @@ use gantry_wire::docker::host_config::{DeviceMapping, HostConfig, RestartPolicy 
 pub fn apply(host: &HostConfig, spec: &mut ContainerSpec, warnings: &mut Vec<String>) -> ApiResult<()> {
     refuse(host)?;
     spec.annotations = host.annotations.clone().unwrap_or_default();
-    spec.dns = list(&host.dns);
-    spec.dns_search = list(&host.dns_search);
-    spec.dns_options = list(&host.dns_options);
-    spec.extra_hosts = list(&host.extra_hosts);
-    spec.group_add = list(&host.group_add);
-    spec.volumes_from = list(&host.volumes_from);
+    spec.dns = list(host.dns.as_ref());
+    spec.dns_search = list(host.dns_search.as_ref());
+    spec.dns_options = list(host.dns_options.as_ref());
+    spec.extra_hosts = list(host.extra_hosts.as_ref());
+    spec.group_add = list(host.group_add.as_ref());
+    spec.volumes_from = list(host.volumes_from.as_ref());
     spec.publish_all = host.publish_all_ports;
     spec.restart = restart(&host.restart_policy)?;
     spec.auto_remove = host.auto_remove;
@@ -70,8 +70,8 @@ fn refuse(host: &HostConfig) -> ApiResult<()> {
     }
 }
 
-fn list(from: &Option<Vec<String>>) -> Vec<String> {
-    from.clone().unwrap_or_default()
+fn list(from: Option<&Vec<String>>) -> Vec<String> {
+    from.cloned().unwrap_or_default()
 }
 
 /// Zero is no limit.
@@ -110,7 +110,7 @@ pub fn limits(host: &HostConfig) -> ApiResult<Limits> {
         write_bps: rates(&host.blkio_device_write_bps),
         read_iops: rates(&host.blkio_device_read_iops),
         write_iops: rates(&host.blkio_device_write_iops),
-        device_rules: list(&host.device_cgroup_rules),
+        device_rules: list(host.device_cgroup_rules.as_ref()),
     })
 }
 
@@ -176,8 +176,8 @@ fn one_of(name: &str, value: &str, known: &[&str]) -> ApiResult<bool> {
 fn security(host: &HostConfig, warnings: &mut Vec<String>) -> ApiResult<Security> {
     let mut security = Security {
         privileged: host.privileged,
-        cap_add: list(&host.cap_add),
-        cap_drop: list(&host.cap_drop),
+        cap_add: list(host.cap_add.as_ref()),
+        cap_drop: list(host.cap_drop.as_ref()),
         read_only_rootfs: host.readonly_rootfs,
         masked_paths: host.masked_paths.clone(),
         readonly_paths: host.readonly_paths.clone(),

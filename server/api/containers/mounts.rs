@@ -45,7 +45,8 @@ fn bind_text(text: &str, warnings: &mut Vec<String>) -> ApiResult<Mount> {
             "z" | "Z" => warnings.push(format!("option {option} of volume {text:?} is ignored: there are no SELinux labels here")),
             "cached" | "delegated" | "consistent" => {}
             other => {
-                propagation = propagation_named(other).ok_or_else(|| ApiError::invalid(format!("invalid mode: {options} in volume specification '{text}'")))?
+                let known = propagation_named(other);
+                propagation = known.ok_or_else(|| ApiError::invalid(format!("invalid mode: {options} in volume specification '{text}'")))?;
             }
         }
     }

@@ -8,7 +8,7 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 fn filtered(server: &Server, filters: Value) -> Value {
-    let text: String = filters.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let text = filters.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     server.get(&format!("/containers/json?all=1&filters={text}")).json()
 }
 

@@ -16,7 +16,7 @@ fn tamed(server: &Server, value: Value) -> String {
                 }
                 let is_time = text.len() >= 20 && text.as_bytes()[4] == b'-' && text.ends_with('Z') && !text.starts_with("0001");
                 if is_time {
-                    *text = "TIME".to_owned();
+                    "TIME".clone_into(text);
                 }
             }
             Value::Array(list) => list.iter_mut().for_each(|value| tame(value, folder)),

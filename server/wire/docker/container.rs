@@ -1,4 +1,5 @@
 //! Create, update, wait, top, changes and the small answers of containers.
+#![allow(clippy::zero_sized_map_values, reason = "sets are objects of empty objects here, as in Go")]
 
 use super::host_config::HostConfig;
 use super::json::{Empty, Words, is_zero};
