@@ -179,10 +179,11 @@ impl Engine {
 
     /// Lays the rules again whenever somebody takes them away: without them containers are cut off, and what guards this host's loopback
     /// from them is gone.
+    #[expect(deprecated, reason = "its successor is unsafe: it trusts that the descriptor stays the same, as that of a Watch does")]
     pub(crate) async fn guard_network(self) {
-        let watch = Watch::open(&self.inner.config.nft_table).map_err(network_error).and_then(|watch| {
-            AsyncFd::register_with_interest(watch, Interest::READABLE).map_err(|error| EngineError::io("wait for changes of the firewall")(error.into()))
-        });
+        let watch = Watch::open(&self.inner.config.nft_table)
+            .map_err(network_error)
+            .and_then(|watch| AsyncFd::with_interest(watch, Interest::READABLE).map_err(EngineError::io("wait for changes of the firewall")));
         let watch = match watch {
             Ok(watch) => watch,
             Err(error) => return tracing::warn!("a firewall that is reloaded will not be noticed: {}", error.chain()),
