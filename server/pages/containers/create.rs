@@ -66,7 +66,6 @@ struct CreatePage {
     error: String,
     hint: String,
     start: bool,
-    like: String,
 }
 
 fn groups(values: &Values, wrong: &[Wrong]) -> Vec<FilledGroup> {
@@ -147,7 +146,7 @@ async fn page(visit: &Visit, values: &Values, wrong: &[Wrong], error: Option<&En
         (None, many) => format!("{many} fields need another look."),
     };
     let hint = error.and_then(EngineError::hint).map(sentence).unwrap_or_default();
-    answer::html_with(status, &CreatePage { frame, groups: groups(values, wrong), images, error: first, hint, start, like: like.to_owned() })
+    answer::html_with(status, &CreatePage { frame, groups: groups(values, wrong), images, error: first, hint, start })
 }
 
 pub async fn create(visit: Visit, form: Form<Values>) -> Answer {

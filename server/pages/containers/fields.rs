@@ -250,6 +250,7 @@ pub const GROUPS: &[Group] = &[
 ];
 
 /// All fields.
+#[cfg(test)]
 pub fn all() -> impl Iterator<Item = &'static Field> {
     GROUPS.iter().flat_map(|group| group.fields)
 }
