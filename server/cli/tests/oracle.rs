@@ -162,6 +162,13 @@ impl Oracle {
         Some(Self { folder, asked })
     }
 
+    /// What was asked since the last time, sorted: several names are asked about at once.
+    fn heard(&self) -> Vec<Asked> {
+        let mut asked = std::mem::take(&mut *self.asked.lock().expect("not poisoned"));
+        asked.sort_by_key(|(asks, _)| asks.clone());
+        asked
+    }
+
     /// Runs each line with both clients; all that differ are told at once.
     fn compare(&self, lines: &[String]) {
         let host = format!("unix://{}", self.folder.path().join("sock").display());
@@ -171,10 +178,10 @@ impl Oracle {
             let words: Vec<String> =
                 line.split_whitespace().map(|word| if word.contains('\'') { word.trim_matches('\'').replace('_', " ") } else { word.to_owned() }).collect();
             let output = Command::new("docker").args(["-H", &host]).args(&words).env("DOCKER_CONFIG", self.folder.path()).output().expect("run docker");
-            let theirs = std::mem::take(&mut *self.asked.lock().expect("not poisoned"));
+            let theirs = self.heard();
             let args = ["gantry", "-H", &host].into_iter().map(OsString::from).chain(words.iter().map(OsString::from)).collect();
             gantry_cli::main(args);
-            let ours = std::mem::take(&mut *self.asked.lock().expect("not poisoned"));
+            let ours = self.heard();
             if theirs.is_empty() || ours != theirs {
                 differ.push(format!("{line}\n  docker {theirs:?}\n  gantry {ours:?}\n  {}", String::from_utf8_lossy(&output.stderr)));
             }
