@@ -108,7 +108,8 @@ impl Client {
     fn http(&self) -> Result<&reqwest::Client, Failure> {
         if self.http.get().is_none() {
             // The environment's proxies are for registries, not for this socket; redirects would lead away from it.
-            let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+            // A connection serves one request: a kept one may be closed by the server at the moment it is used again.
+            let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0);
             let builder = match &self.host {
                 Host::Unix(path) => builder.unix_socket(path.clone()),
                 Host::Tcp(_) => builder.tcp_nodelay(true),

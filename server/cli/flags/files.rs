@@ -14,10 +14,8 @@ pub fn environment(files: &[String], flags: &[String], mine: impl Fn(&str) -> Op
         if flag.is_empty() || flag.starts_with('=') {
             return Err(Failure::usage(format!("invalid environment variable: {flag}")));
         }
-        match flag.contains('=') {
-            true => all.push(flag.clone()),
-            false => all.push(mine(flag).map_or_else(|| flag.clone(), |value| format!("{flag}={value}"))),
-        }
+        let inherited = if flag.contains('=') { None } else { mine(flag) };
+        all.push(inherited.map_or_else(|| flag.clone(), |value| format!("{flag}={value}")));
     }
     Ok(all)
 }

@@ -74,8 +74,8 @@ pub fn mount(flag: &str, here: &Path) -> Result<Mount, Failure> {
         }
         match key.as_str() {
             "type" => mount.kind = text()?.to_ascii_lowercase(),
-            "source" | "src" => mount.source = text()?.to_owned(),
-            "target" | "dst" | "destination" => mount.target = text()?.to_owned(),
+            "source" | "src" => text()?.clone_into(&mut mount.source),
+            "target" | "dst" | "destination" => text()?.clone_into(&mut mount.target),
             "readonly" | "ro" => mount.read_only = truth()?,
             "consistency" => mount.consistency = text()?.to_ascii_lowercase(),
             "bind-propagation" => bind.propagation = text()?.to_ascii_lowercase(),
@@ -89,7 +89,7 @@ pub fn mount(flag: &str, here: &Path) -> Result<Mount, Failure> {
                     return Err(bad(format!("invalid value for bind-recursive: {other} (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")")));
                 }
             },
-            "volume-subpath" => volume.subpath = text()?.to_owned(),
+            "volume-subpath" => text()?.clone_into(&mut volume.subpath),
             "volume-nocopy" => volume.no_copy = truth()?,
             "volume-label" => insert(volume.labels.get_or_insert_default(), text()?),
             "volume-driver" => volume.driver_config.get_or_insert_with(DriverConfig::default).name = text()?.to_owned(),

@@ -304,9 +304,9 @@ fn meaning(value: Value) -> Value {
                         )
                 }
             };
-            // Docker's client keeps its binds in a map, and so sends them in Go's random order.
+            // Docker's client keeps these in maps, and so sends them in Go's random order.
             let sorted = |name: &str, value: Value| match value {
-                Value::Array(mut items) if name == "Binds" => {
+                Value::Array(mut items) if matches!(name, "Binds" | "Env") => {
                     items.sort_by_key(ToString::to_string);
                     Value::Array(items)
                 }

@@ -133,7 +133,9 @@ fn serve(stream: &UnixStream, heard: &Watched) -> Option<()> {
     heard.add(first.as_bytes());
     heard.add(&body);
     let mut out = stream;
-    let mut answer = |status: &str, text: &str| out.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{text}", text.len()).as_bytes()).ok();
+    let mut answer = |status: &str, text: &str| {
+        out.write_all(format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}", text.len()).as_bytes()).ok()
+    };
     let path = first.split_whitespace().nth(1)?.split('?').next()?.to_owned();
     match path.as_str() {
         "/containers/create" | "/containers/c/exec" => answer("201 Created", &format!("{{\"Id\":\"{ID}\"}}")),
@@ -141,7 +143,7 @@ fn serve(stream: &UnixStream, heard: &Watched) -> Option<()> {
         path if path.ends_with("/wait") => {
             // The head at once: the client starts the container only after it.
             let text = "{\"StatusCode\":5}";
-            out.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", text.len()).as_bytes()).ok()?;
+            out.write_all(format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", text.len()).as_bytes()).ok()?;
             heard.want("typed:q");
             out.write_all(text.as_bytes()).ok()
         }
