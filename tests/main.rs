@@ -1,5 +1,6 @@
 //! End to end: the one binary, as its users have it. Each test has a server, folders, a bridge and a cgroup of its own.
 
+mod browser;
 mod layers;
 mod modules;
 mod root;

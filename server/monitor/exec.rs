@@ -22,6 +22,8 @@ const CLOSE: Duration = Duration::from_secs(2);
 const FORGET: Duration = Duration::from_secs(600);
 /// More ended sessions than these are forgotten at once, the oldest first.
 const MOST_ENDED: usize = 32;
+/// Why a session ended that outlived its container's main process.
+const STOPPED: &str = "the container stopped";
 
 impl Monitor {
     /// Starts a session's process; its output is not read before the caller is done.
@@ -115,10 +117,20 @@ impl Monitor {
         if key == MAIN {
             return self.main_ended(exit);
         }
+        if exit.signal == Some(rustix::process::Signal::KILL.as_raw()) && self.main_is_ending() {
+            // The kernel kills all of a process namespace before its first process is gone.
+            if let Some(session) = self.session(key) {
+                session.reason.get_or_insert_with(|| STOPPED.to_owned());
+            }
+        }
         self.timers.cancel(Timer::Close(key));
         self.read_rest(key);
         self.timers.set(Timer::Drain(key), DRAIN);
         self.check_end(key);
+    }
+
+    fn main_is_ending(&self) -> bool {
+        self.run.as_ref().is_none_or(|run| crate::files::is_exiting(run.pid))
     }
 
     /// Ends a session whose process is gone and whose output is at its end.
@@ -170,7 +182,7 @@ impl Monitor {
         let keys: Vec<u32> = self.sessions.iter().filter(|session| session.key != MAIN && session.pidfd.is_some()).map(|session| session.key).collect();
         for key in keys {
             if let Some(session) = self.session(key) {
-                session.reason.get_or_insert_with(|| "the container stopped".to_owned());
+                session.reason.get_or_insert_with(|| STOPPED.to_owned());
             }
             self.kill_session(key);
             self.process_ended(key);

@@ -8,6 +8,8 @@ mod socket;
 pub use hub::Hub;
 
 use crate::answer::{self, Answer};
+use crate::containers::head::{self, Head};
+use crate::containers::list::path_of;
 use crate::errors::{PageError, sentence};
 use crate::frame::Frame;
 use crate::visit::Visit;
@@ -23,12 +25,15 @@ use std::time::Instant;
 /// Larger messages of a page are not read.
 const MOST_MESSAGE: usize = 128 << 10;
 const LONGEST_PAGE_ID: usize = 64;
+const LONGEST_LABEL: usize = 24;
 
 /// A terminal in a list.
 struct Row {
     id: String,
     short: String,
     command: String,
+    /// The command, short enough for a tab.
+    label: String,
     user: String,
     opened_by: String,
     opened: format::When,
@@ -40,10 +45,14 @@ struct Row {
 
 impl Row {
     fn of(session: &TerminalSession) -> Self {
+        let command = words::join(&session.command);
+        let label =
+            if command.chars().count() > LONGEST_LABEL { format!("{}…", command.chars().take(LONGEST_LABEL).collect::<String>()) } else { command.clone() };
         Self {
             id: session.id.to_string(),
             short: session.id.short().to_owned(),
-            command: words::join(&session.command),
+            command,
+            label,
             user: if session.user.is_empty() { "the container's user".to_owned() } else { session.user.clone() },
             opened_by: session.opened_by.clone(),
             opened: format::When::at(session.opened_at_ms),
@@ -59,8 +68,7 @@ impl Row {
 #[template(path = "terminal/list.html")]
 struct ListPage {
     frame: Frame,
-    name: String,
-    live: bool,
+    head: Head,
     tty: bool,
     rows: Vec<Row>,
     command: String,
@@ -73,7 +81,11 @@ struct ListPage {
 struct ShowPage {
     frame: Frame,
     name: String,
+    /// Of the container's page.
+    path: String,
     heading: String,
+    /// This page, for a form that comes back to it.
+    here: String,
     /// Where the script connects; empty if there is nothing to connect to.
     socket: String,
     /// Empty for the main process.
@@ -90,12 +102,10 @@ pub async fn list(visit: Visit, name: Path<String>) -> Answer {
 }
 
 async fn listed(visit: &Visit, name: &str, form: &OpenForm, status: StatusCode, error: String) -> Answer {
-    let container = visit.engine.container(visit.caller(), name).await?.summary;
-    let name = container.name.to_string();
-    let rows = visit.engine.terminals(visit.caller(), Some(container.id.as_str())).await?.iter().map(Row::of).collect();
-    let frame = visit.frame("containers", &format!("Terminals of {name}")).await.command(format!("gantry exec -it {name} sh"));
-    let page =
-        ListPage { frame, live: container.state.is_live(), tty: container.tty, rows, command: form.command.clone(), user: form.user.clone(), error, name };
+    let (frame, head, container) = head::open(visit, name, "terminal").await?;
+    let rows = visit.engine.terminals(visit.caller(), Some(container.summary.id.as_str())).await?.iter().rev().map(Row::of).collect();
+    let frame = frame.command(format!("gantry exec -it {} sh", head.name));
+    let page = ListPage { frame, head, tty: container.summary.tty, rows, command: form.command.clone(), user: form.user.clone(), error };
     answer::html_with(status, &page)
 }
 
@@ -146,7 +156,9 @@ pub async fn show(visit: Visit, id: Path<String>) -> Answer {
     let socket = if session.running { format!("/terminals/{}/ws", session.id) } else { String::new() };
     let page = ShowPage {
         frame,
+        path: path_of(&name),
         heading: command.clone(),
+        here: urls::encode(&visit.guest.here),
         socket,
         id: session.id.to_string(),
         command,
@@ -167,19 +179,19 @@ pub async fn attach(visit: Visit, name: Path<String>) -> Answer {
         (_, false) => format!("The container does not run: {}.", container.status),
         _ => String::new(),
     };
-    let socket = if ended.is_empty() { format!("/containers/{}/attach/ws", urls::encode(&name)) } else { String::new() };
+    let socket = if ended.is_empty() { format!("{}/attach/ws", path_of(&name)) } else { String::new() };
     let rows = visit.engine.terminals(visit.caller(), Some(container.id.as_str())).await?.iter().filter(|row| row.running).map(Row::of).collect();
     let frame = visit.frame("containers", &format!("{name}: main process")).await.command(format!("gantry attach {name}"));
-    let page =
-        ShowPage { frame, heading: "main process".to_owned(), socket, id: String::new(), command: String::new(), user: String::new(), ended, rows, name };
-    answer::html(&page)
+    let (path, here) = (path_of(&name), urls::encode(&visit.guest.here));
+    let heading = "main process".to_owned();
+    answer::html(&ShowPage { frame, name, path, heading, here, socket, id: String::new(), command: String::new(), user: String::new(), ended, rows })
 }
 
 /// `POST /terminals/{id}/close`.
 pub async fn close(visit: Visit, id: Path<String>) -> Answer {
     let session = find(&visit, &id).await?;
     visit.engine.close_terminal(visit.caller(), &session.id).await?;
-    let path = format!("/containers/{}/terminal", urls::encode(&session.container_name));
+    let path = format!("{}/terminal", path_of(&session.container_name));
     visit.done(&path, format!("Closed the terminal {}.", words::join(&session.command)))
 }
 

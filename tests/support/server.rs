@@ -25,6 +25,8 @@ pub struct Server {
     number: u32,
     own_network: bool,
     log: &'static str,
+    /// The port that it had first, so that a browser finds it again.
+    port: Option<String>,
     running: Option<Running>,
 }
 
@@ -58,7 +60,7 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("gantry-e2e-").tempdir_in("/var/tmp").expect("a scratch folder");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("e2e{}n{number}", std::process::id());
-        let mut server = Self { folder, name, number, own_network, log, running: None };
+        let mut server = Self { folder, name, number, own_network, log, port: None, running: None };
         server.begin();
         server
     }
@@ -84,7 +86,8 @@ impl Server {
             Command::new(program())
         };
         let subnet = format!("10.{}.{}.0/24", 64 + std::process::id() % 128, self.number % 256);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--bridge", &self.name, "--subnet", &subnet, "--nft-table", &self.name]);
+        let listen = format!("127.0.0.1:{}", self.port.as_deref().unwrap_or("0"));
+        command.args(["serve", "--listen", &listen, "--bridge", &self.name, "--subnet", &subnet, "--nft-table", &self.name]);
         command.args(["--cgroup-parent", &format!("/{}", self.name), "--config", "/dev/null", "--log", self.log]);
         command.arg("--data-dir").arg(self.path("data")).arg("--run-dir").arg(self.path("run"));
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("opened");
@@ -99,6 +102,7 @@ impl Server {
             ended.is_some() || self.said("Command line and Docker tools: ").is_some()
         });
         assert!(ready && ended.is_none(), "the server did not come up ({ended:?}): {}", self.log());
+        self.port = self.address().rsplit(':').next().map(str::to_owned);
     }
 
     /// The end of the first line that has `what` in it.

@@ -2,14 +2,18 @@
 import { bindChosen } from "./chosen";
 import { bindConfirm } from "./confirm";
 import { bindCopy } from "./copy";
+import { bindFind } from "./find";
 import { live } from "./live";
 import { relativeTimes } from "./times";
+import { bindUploads } from "./upload";
 import { tellWindowSize } from "./window-size";
 
 relativeTimes();
 bindChosen();
 bindConfirm();
 bindCopy();
+bindFind();
+bindUploads();
 tellWindowSize();
 const path = document.body.dataset["live"];
 if (path) live(path);

@@ -64,6 +64,7 @@ export class Link {
     private readonly listener: Listener,
   ) {
     addEventListener("online", () => this.check());
+    addEventListener("offline", () => this.check());
     document.addEventListener("visibilitychange", () => document.hidden || this.check());
     setInterval(() => this.ping(PONG_MS), PING_MS);
     this.connect();

@@ -28,6 +28,8 @@ export function bind(host: HTMLElement): void {
     minimumContrastRatio: 4.5,
     macOptionIsMeta: true,
   });
+  // For whoever looks on: a test, an extension, the console.
+  Object.assign(host, { terminal });
   followTheme(terminal, host);
   const fit = new FitAddon();
   terminal.loadAddon(fit);
