@@ -115,15 +115,17 @@ pub struct OpenForm {
     command: String,
     #[serde(default)]
     user: String,
-    /// What the window has room for; a script fills them in.
-    cols: Option<u16>,
-    rows: Option<u16>,
+    /// What the window has room for; a script fills them in, and without it they are empty.
+    #[serde(default)]
+    cols: String,
+    #[serde(default)]
+    rows: String,
 }
 
 /// `POST /containers/{name}/terminal`.
 pub async fn open(visit: Visit, name: Path<String>, form: Form<OpenForm>) -> Answer {
-    let size = match (form.cols, form.rows) {
-        (Some(cols), Some(rows)) => Some(protocol::FromPage::term_size(cols, rows)),
+    let size = match (form.cols.parse(), form.rows.parse()) {
+        (Ok(cols), Ok(rows)) => Some(protocol::FromPage::term_size(cols, rows)),
         _ => None,
     };
     let opened = match words::split(&form.command) {
