@@ -19,6 +19,9 @@ pub enum EngineError {
     NoSuchUser(String),
     #[error("the role {role} does not allow this: {}", needs(*action))]
     Forbidden { role: gantry_model::Role, action: Action },
+    /// It ended, or is about to: a monitor whose container is down goes by itself.
+    #[error("the container's monitor went away")]
+    MonitorGone(#[source] Option<std::io::Error>),
     /// A sentence of our own with its kind.
     #[error("{message}")]
     Said { kind: Kind, message: String, hint: Option<String> },
@@ -65,6 +68,7 @@ impl EngineError {
         match self {
             Self::NoSuchContainer(_) | Self::NoSuchImage(_) | Self::NoSuchExec(_) | Self::NoSuchJob(_) | Self::NoSuchUser(_) => Kind::NotFound,
             Self::Forbidden { .. } => Kind::Forbidden,
+            Self::MonitorGone(_) => Kind::Internal,
             Self::Said { kind, .. } | Self::Caused { kind, .. } => *kind,
         }
     }

@@ -62,6 +62,8 @@ pub struct HostLoad {
     pub memory_history: Vec<f32>,
 }
 
+/// A server that ends waits so long for the removal of what containers left.
+const CLEARING: std::time::Duration = std::time::Duration::from_secs(5);
 /// Samples kept: one in two seconds, five minutes.
 const KEPT: usize = 150;
 
@@ -153,6 +155,7 @@ impl Engine {
             known_images: Mutex::default(),
             images_in_use: tokio::sync::RwLock::default(),
             sweeping: tokio::sync::RwLock::default(),
+            clearing: Arc::default(),
             naming: tokio::sync::Mutex::default(),
             events: crate::events::EventBus::default(),
             jobs: crate::jobs::Jobs::default(),
@@ -184,6 +187,9 @@ impl Engine {
             tracing::warn!("remove the network that no container is on: {}", error.chain());
         }
         self.inner.db.close().await;
+        if tokio::time::timeout(CLEARING, self.inner.clearing.write()).await.is_err() {
+            tracing::warn!("what is left of removed containers is cleared at the next start");
+        }
         let hand = self.inner.hand.clone();
         let _ = tokio::task::spawn_blocking(move || hand.remove_empty_parent()).await;
     }

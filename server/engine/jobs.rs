@@ -265,7 +265,7 @@ impl Engine {
     /// Asks it to stop; it cleans up after itself. `Kind::NotModified` if it has ended.
     pub async fn cancel_job(&self, caller: &Caller, id: &JobId) -> Result<()> {
         authorize(caller, Action::Operate)?;
-        if let Some(entry) = self.running_job(id) {
+        if let Some(entry) = self.running_job(id).filter(|entry| entry.lock().job.state == JobState::Running) {
             entry.cancel.cancel();
             entry.wake.notify_one();
             return Ok(());

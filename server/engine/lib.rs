@@ -90,6 +90,8 @@ struct Inner {
     images_in_use: tokio::sync::RwLock<()>,
     /// Read while a loaded image is written down, written by a sweep of image content: it must not take what is about to be known.
     sweeping: tokio::sync::RwLock<()>,
+    /// Read by what clears away in the background, written by a server that ends and waits for it.
+    clearing: Arc<tokio::sync::RwLock<()>>,
     /// Names and addresses are given to one container at a time.
     naming: tokio::sync::Mutex<()>,
     events: events::EventBus,

@@ -3,7 +3,7 @@
 use crate::authorize::authorize;
 use crate::logs::LogQuery;
 use crate::monitor::join;
-use crate::{Engine, Result};
+use crate::{Engine, EngineError, Result};
 use bytes::Bytes;
 use gantry_model::{Action, Caller, TermSize};
 use gantry_wire::monitor::{Attach, Request, Session};
@@ -93,14 +93,21 @@ impl Engine {
             let mut client = self.any_monitor(&container).await?;
             let attach =
                 Attach { session: Session::Main, stdin: options.stdin, stdout: options.stdout, stderr: options.stderr, lossless: true, ..Attach::default() };
-            client.request(Request::Attach(attach)).await?;
+            match client.request(Request::Attach(attach.clone())).await {
+                // It went just now, with the run before.
+                Err(EngineError::MonitorGone(_)) => {
+                    client = self.any_monitor(&container).await?;
+                    client.request(Request::Attach(attach)).await?;
+                }
+                other => drop(other?),
+            }
             Some(join(&self.inner.handle, client, tty, |_| {}))
         } else {
             None
         };
         self.tell(&container, "attach", []);
         let Some(mut past) = past else {
-            return live.ok_or_else(|| crate::EngineError::said(gantry_model::Kind::Invalid, "ask for logs, for the stream, or for both"));
+            return live.ok_or_else(|| EngineError::said(gantry_model::Kind::Invalid, "ask for logs, for the stream, or for both"));
         };
         let (sender, output) = mpsc::channel(16);
         let (input, live_output) = match live {

@@ -117,7 +117,9 @@ impl Engine {
         }
         let shared = self.network_is_shared(&container.id);
         let (hand, cgroup, id, engine) = (self.inner.hand.clone(), self.cgroup_of(container), container.id.clone(), self.clone());
+        let clearing = self.inner.clearing.clone().read_owned().await;
         self.inner.handle.spawn_blocking(move || {
+            let _clearing = clearing;
             // Else it went with the container's namespace.
             if shared && let Err(error) = engine.inner.network.forget(&id) {
                 tracing::warn!(container.id = %id, "remove the link of container {}: {}", id.short(), error.chain());

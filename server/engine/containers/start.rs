@@ -63,7 +63,12 @@ impl Engine {
             live.starting = true;
             live.prepared = false;
         }
-        match client.request(Request::Start).await? {
+        let answer = match client.request(Request::Start).await {
+            // The monitor of the run before was on its way out; a new one takes its place.
+            Err(EngineError::MonitorGone(_)) => self.new_monitor(container).await?.request(Request::Start).await?,
+            other => other?,
+        };
+        match answer {
             Reply::Started { pid, ports } => {
                 // The monitor's own news may have been faster, and the container may be through already.
                 self.take_start(container, None, pid, ports, now_ms()).await;
@@ -233,9 +238,17 @@ impl Engine {
             live.spec.tty && live.monitor_pid.is_some()
         };
         if has_monitor {
-            self.ask(&container, Request::Resize { session: Session::Main, size }).await?;
+            self.ask_if_there(&container, Request::Resize { session: Session::Main, size }).await?;
         }
         Ok(())
+    }
+
+    /// The same for what is written down anyway: the monitor of a container that is down may go at any moment.
+    pub(crate) async fn ask_if_there(&self, container: &Container, request: Request) -> Result<()> {
+        match self.ask(container, request).await {
+            Err(EngineError::MonitorGone(_)) if !container.state().is_live() => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// Asks the container's monitor; an answer that is not an error is success.

@@ -64,7 +64,7 @@ impl Engine {
         });
         let now = now.transpose()?;
         if has_monitor && (now.is_some() || restart.is_some()) {
-            self.ask(container, Request::Update { resources: now, restart }).await?;
+            self.ask_if_there(container, Request::Update { resources: now, restart }).await?;
         }
         let folder = self.data_dir(&container.id);
         tokio::task::spawn_blocking(move || rewrite_bundle(&folder, resources, restart)).await?

@@ -22,7 +22,7 @@ pub(crate) struct Client {
 impl Client {
     /// Connects and agrees on a protocol.
     pub(crate) async fn connect(socket: &Path) -> Result<Self> {
-        let lost = |source: std::io::Error| EngineError::caused(Kind::Internal, "reach the container's monitor", source);
+        let lost = |source: std::io::Error| EngineError::MonitorGone(Some(source));
         // A socket's path has at most 108 bytes; through its folder's descriptor it always fits.
         let folder = std::fs::File::open(socket.parent().unwrap_or(Path::new("/"))).map_err(lost)?;
         let name = socket.file_name().unwrap_or_default();
@@ -39,7 +39,8 @@ impl Client {
                 Kind::Unsupported,
                 format!("the container's monitor speaks protocol {}, too far from ours: stop the container and start it again", theirs.version),
             )),
-            _ => Err(EngineError::said(Kind::Internal, "the container's monitor closed the connection")),
+            None => Err(EngineError::MonitorGone(None)),
+            Some(_) => Err(EngineError::said(Kind::Internal, "the container's monitor does not say hello")),
         }
     }
 
@@ -51,7 +52,7 @@ impl Client {
                 Some(Frame::Reply(Reply::Error { kind, message })) => return Err(EngineError::said(kind, message)),
                 Some(Frame::Reply(reply)) => return Ok(reply),
                 Some(_) => {}
-                None => return Err(EngineError::said(Kind::Internal, "the container's monitor went away")),
+                None => return Err(EngineError::MonitorGone(None)),
             }
         }
     }
@@ -64,7 +65,7 @@ impl Client {
     pub(super) async fn send(&mut self, frame: &Frame) -> Result<()> {
         self.buffer.clear();
         encode(frame, &mut self.buffer);
-        self.stream.write_all(&self.buffer).await.map_err(|source| EngineError::caused(Kind::Internal, "write to the container's monitor", source))
+        self.stream.write_all(&self.buffer).await.map_err(|source| EngineError::MonitorGone(Some(source)))
     }
 
     /// The next frame; `None` when the monitor has closed.
@@ -74,7 +75,7 @@ impl Client {
             if let Some(frame) = self.decoder.next().map_err(|error| EngineError::caused(Kind::Internal, "understand the container's monitor", error))? {
                 return Ok(Some(frame));
             }
-            let n = self.stream.read(&mut chunk).await.map_err(|source| EngineError::caused(Kind::Internal, "read from the container's monitor", source))?;
+            let n = self.stream.read(&mut chunk).await.map_err(|source| EngineError::MonitorGone(Some(source)))?;
             if n == 0 {
                 return Ok(None);
             }
