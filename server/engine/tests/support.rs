@@ -145,6 +145,11 @@ impl Drop for World {
             }
         });
         self.end();
+        // Parents that a test asked for; only empty ones can be removed.
+        for parent in cgroups(&self.name) {
+            let _ = std::fs::remove_dir(&parent);
+            let _ = std::fs::remove_dir(parent.parent().unwrap_or(&parent));
+        }
         // For a test that failed; the engine's end took them.
         let _ = Command::new("ip").args(["link", "del", &self.name]).stderr(Stdio::null()).status();
         let _ = Command::new("nft").args(["delete", "table", "ip", &self.name]).stderr(Stdio::null()).status();
