@@ -37,7 +37,7 @@ struct Report {
 }
 
 impl Report {
-    fn say(&self, what: &str, value: f64, unit: &str) {
+    fn say(what: &str, value: f64, unit: &str) {
         println!("{what:<52} {value:>9.2} {unit}");
     }
 
@@ -145,10 +145,10 @@ fn starts(world: &World, rounds: usize, report: &mut Report) {
         Box::new(|_| world.gantry.gantry(&["--version"])),
     ];
     let [gantry, docker, runc, nothing] = interleaved(rounds, commands);
-    report.say("gantry", gantry, "ms");
-    report.say("docker", docker, "ms");
-    report.say("runc run of the same root", runc, "ms");
-    report.say("gantry --version, which does nothing", nothing, "ms");
+    Report::say("gantry", gantry, "ms");
+    Report::say("docker", docker, "ms");
+    Report::say("runc run of the same root", runc, "ms");
+    Report::say("gantry --version, which does nothing", nothing, "ms");
     report.goal("gantry : docker", gantry / docker, 1.0 / 8.0, "");
     report.goal("gantry : runc", gantry / runc, 1.5, "");
 }
@@ -161,8 +161,8 @@ fn execs(world: &World, rounds: usize, report: &mut Report) {
     let exec = ["exec", "box", "true"];
     let [gantry, docker] = interleaved(rounds, [Box::new(|_| world.gantry.gantry(&exec)), Box::new(|_| world.docker.docker(&exec))]);
     world.docker.ok(&["rm", "-f", "box"]);
-    report.say("gantry", gantry, "ms");
-    report.say("docker", docker, "ms");
+    Report::say("gantry", gantry, "ms");
+    Report::say("docker", docker, "ms");
     report.goal("gantry : docker", gantry / docker, 1.0 / 8.0, "");
 }
 
@@ -200,8 +200,8 @@ fn lists(world: &World, rounds: usize, report: &mut Report) {
     }
     report.goal("the page /containers, its first 100 rows", median(times), 30.0, "ms");
     let [ps] = interleaved(rounds, [Box::new(|_| world.gantry.gantry(&["ps", "-a"]))]);
-    report.say("gantry ps -a", ps, "ms");
-    report.say("the server, 500 containers, PSS", pss_mib(world.gantry.pid()), "MiB");
+    Report::say("gantry ps -a", ps, "ms");
+    Report::say("the server, 500 containers, PSS", pss_mib(world.gantry.pid()), "MiB");
 }
 
 fn read(path: impl AsRef<Path>) -> String {

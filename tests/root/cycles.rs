@@ -36,7 +36,9 @@ fn a_thousand_lives_with_a_tenth_cut_off_leave_nothing() {
     std::thread::scope(|scope| {
         let lives: Vec<_> =
             (0..SERVERS).map(|number| scope.spawn(move || live(Dice((seed + u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)))).collect();
-        lives.into_iter().for_each(|life| life.join().expect("every server's share passes"));
+        for life in lives {
+            life.join().expect("every server's share passes");
+        }
     });
 }
 

@@ -221,7 +221,8 @@ impl Server {
         let folder = self.folder.path();
         until(&format!("no process is left: {:?}", leftovers::processes(folder, &self.name)), || leftovers::processes(folder, &self.name).is_empty());
         assert_eq!(leftovers::mounts(folder), [""; 0], "mounts are left");
-        assert_eq!(leftovers::cgroups(&self.name), [PathBuf::new(); 0], "cgroups are left");
+        let cgroups = leftovers::cgroups(&self.name);
+        assert!(cgroups.is_empty(), "cgroups are left: {cgroups:?}");
         if !self.own_network {
             assert!(!leftovers::links(std::process::id()).contains(&self.name), "the bridge {} is left", self.name);
             assert_eq!(leftovers::tables(&self.name), [""; 0], "tables are left");

@@ -41,15 +41,15 @@ impl Visitor {
     pub fn submit(&mut self, path: &str, fields: &[(&str, &str)]) {
         let page = self.get(path);
         let token = page.text.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split_once('"')).expect("the form has a token").0.to_owned();
-        let body: String =
-            fields.iter().copied().chain([("csrf", token.as_str())]).map(|(name, value)| format!("{name}={}&", value.replace(' ', "+"))).collect();
+        let pair = |(name, value): (&str, &str)| format!("{name}={}", value.replace(' ', "+"));
+        let pairs: Vec<String> = fields.iter().copied().chain([("csrf", token.as_str())]).map(pair).collect();
         let request = self.client.post(format!("{}{path}", self.address)).header(COOKIE, self.cookies()).header(ORIGIN, &self.address);
-        let page = self.send(request.header("content-type", "application/x-www-form-urlencoded").body(body));
+        let page = self.send(request.header("content-type", "application/x-www-form-urlencoded").body(pairs.join("&")));
         assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
     }
 
     fn cookies(&self) -> String {
-        self.cookies.iter().map(|(name, value)| format!("{name}={value}; ")).collect()
+        self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
     fn send(&mut self, request: reqwest::RequestBuilder) -> Page {

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// What tests call besides busybox; its shell would take its own `ip`.
 const TOOLS: [&str; 6] = ["/etc/protocols", "/usr/bin/sh", "/usr/bin/ip", "/usr/sbin/nft", "/usr/sbin/sysctl", "/usr/sbin/iptables-nft"];
 /// Software emulation on two busy processors is slow.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_mins(15);
 
 #[test]
 #[ignore = "needs root, qemu and a kernel for it"]
