@@ -83,10 +83,6 @@ impl World {
         self.begin();
     }
 
-    pub fn engine(&self) -> Engine {
-        self.server.as_ref().expect("the engine is open").1.clone()
-    }
-
     pub fn run<T>(&self, act: impl AsyncFnOnce(Engine) -> T) -> T {
         let (runtime, engine) = self.server.as_ref().expect("the engine is open");
         runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), act(engine.clone())).await.expect("done within a minute") })
