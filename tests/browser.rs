@@ -22,7 +22,11 @@ fn install() {
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         return;
     }
-    let npm = Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder()).output().expect("npm is installed");
+    let npm = Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+        .current_dir(folder())
+        .output()
+        .expect("npm is installed");
     assert!(npm.status.success(), "npm ci: {}", String::from_utf8_lossy(&npm.stderr));
     fs::write(stamp, wanted).expect("written");
 }
@@ -93,7 +97,18 @@ fn a_person_goes_from_the_setup_code_to_a_shell() {
 fn every_page_works_without_scripts_is_accessible_and_light() {
     let server = Server::with_busybox();
     server.ok(&["run", "-dit", "--name", "box", "--network", "none", "busybox"]);
-    server.ok(&["run", "-d", "--name", "talker", "--network", "none", "busybox", "sh", "-c", "for i in 1 2 3; do echo line $i; echo oops >&2; done; exec sleep 1000"]);
+    server.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "talker",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        "for i in 1 2 3; do echo line $i; echo oops >&2; done; exec sleep 1000",
+    ]);
     server.ok(&["create", "--name", "idle", "--network", "none", "busybox"]);
     play("pages", server);
 }

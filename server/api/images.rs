@@ -42,7 +42,9 @@ async fn list(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, params: 
         until_ms: filters.get("until").first().map(|text| until_ms(text)).transpose()?,
     };
     let images = engine.find_images(&caller, &filter).await?;
-    Ok(json(&images.iter().map(|image| row(image, spoken)).collect::<Vec<_>>()))
+    let shared = params.flag("shared-size");
+    let known = |image: &ImageSummary| Summary { shared_size: if shared { image.shared_bytes as i64 } else { -1 }, ..row(image, spoken) };
+    Ok(json(&images.iter().map(known).collect::<Vec<_>>()))
 }
 
 pub fn row(image: &ImageSummary, spoken: Spoken) -> Summary {
@@ -53,7 +55,7 @@ pub fn row(image: &ImageSummary, spoken: Spoken) -> Summary {
         repo_digests: none(&image.repo_digests, "<none>@<none>"),
         created: image.created_at_ms.div_euclid(1000),
         size: image.size_bytes as i64,
-        shared_size: -1,
+        shared_size: image.shared_bytes as i64,
         virtual_size: (!spoken.from(44)).then_some(image.size_bytes as i64),
         labels: Some(image.labels.clone()).filter(|labels| !labels.is_empty()),
         containers: image.containers as i64,

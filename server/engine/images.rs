@@ -14,7 +14,7 @@ use crate::{Engine, EngineError, JobWatch, Result};
 use gantry_images::{LayerProgress, LayerState, LoadedImage, Progress};
 use gantry_model::{Action, Caller, Digest, ImageRef, Kind};
 use gantry_store::images::{self, ImageRow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
@@ -28,6 +28,8 @@ pub struct ImageSummary {
     pub created_at_ms: i64,
     /// Unpacked size of all layers.
     pub size_bytes: u64,
+    /// Of that, what other images have too.
+    pub shared_bytes: u64,
     pub labels: BTreeMap<String, String>,
     /// Containers made from it.
     pub containers: usize,
@@ -151,7 +153,9 @@ impl Engine {
     pub async fn list_images(&self, caller: &Caller) -> Result<Vec<ImageSummary>> {
         authorize(caller, Action::View)?;
         let used = self.image_uses();
-        Ok(self.known().iter().map(|known| summary(known, &used)).collect())
+        let known = self.known();
+        let holders = holders(&known);
+        Ok(known.iter().map(|known| summary(known, &used, &holders)).collect())
     }
 
     /// Containers by image.
@@ -173,7 +177,7 @@ impl Engine {
             let this = known.iter().find(|known| known.row.id == id).ok_or_else(|| EngineError::NoSuchImage(reference.to_owned()))?;
             let others = |layer: &Digest| known.iter().filter(|other| other.row.id != id && other.layers.iter().any(|(known, _)| known == layer)).count();
             (
-                summary(this, &used),
+                summary(this, &used, &holders(&known)),
                 this.layers
                     .iter()
                     .map(|(layer, size)| LayerSummary { diff_id: layer.clone(), size_bytes: *size, shared_by: others(layer) })
@@ -360,13 +364,25 @@ impl Engine {
     }
 }
 
-fn summary(known: &KnownImage, used: &BTreeMap<Digest, usize>) -> ImageSummary {
+/// How many images have each layer.
+fn holders(known: &[KnownImage]) -> HashMap<Digest, usize> {
+    let mut holders = HashMap::new();
+    for image in known {
+        let layers: BTreeSet<&Digest> = image.layers.iter().map(|(layer, _)| layer).collect();
+        layers.into_iter().for_each(|layer| *holders.entry(layer.clone()).or_insert(0) += 1);
+    }
+    holders
+}
+
+fn summary(known: &KnownImage, used: &BTreeMap<Digest, usize>, holders: &HashMap<Digest, usize>) -> ImageSummary {
+    let shared = known.layers.iter().filter(|(layer, _)| holders.get(layer).is_some_and(|count| *count > 1));
     ImageSummary {
         id: known.row.id.clone(),
         tags: known.row.tags.iter().map(ImageRef::familiar).collect(),
         repo_digests: Vec::new(),
         created_at_ms: known.row.created_at_ms,
         size_bytes: known.row.size_bytes,
+        shared_bytes: shared.map(|(_, size)| size).sum(),
         labels: known.labels.clone(),
         containers: used.get(&known.row.id).copied().unwrap_or(0),
         layers: known.layers.len(),

@@ -175,3 +175,34 @@ fn a_saved_image_is_loaded_again_under_the_names_asked_for() {
         assert_eq!(missing.kind(), gantry_model::Kind::NotFound);
     });
 }
+
+#[test]
+#[ignore = "needs root"]
+fn the_bytes_that_images_share_are_told() {
+    let world = World::with_busybox();
+    world.run(async |engine| {
+        let shared = async || {
+            let mut images = engine.list_images(&root()).await.expect("allowed");
+            images.sort_by_key(|image| image.layers);
+            images.iter().map(|image| (image.size_bytes, image.shared_bytes)).collect::<Vec<_>>()
+        };
+        let alone = shared().await;
+        assert_eq!((alone.len(), alone[0].1), (1, 0));
+        create(&engine, "web", script("true")).await;
+        engine.copy_in(&root(), "web", "/tmp", upload(one_more_file()), true, false).await.expect("copied");
+        let wish = gantry_engine::CommitWish { reference: Some("web:2".parse().expect("a reference")), ..Default::default() };
+        engine.commit_container(&root(), "web", wish).await.expect("committed");
+        let both = shared().await;
+        assert_eq!(both[0], (alone[0].0, alone[0].0));
+        assert!(both[1].0 > alone[0].0 && both[1].1 == alone[0].0, "{both:?}");
+    });
+}
+
+fn one_more_file() -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(5);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "more", &b"bytes"[..]).expect("in memory");
+    tar.into_inner().expect("in memory")
+}
