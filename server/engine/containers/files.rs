@@ -32,7 +32,7 @@ struct Held {
     name: Option<String>,
     read_only: bool,
     /// Nobody starts or removes a container whose layers we have stacked.
-    _verb: Option<tokio::sync::OwnedMutexGuard<()>>,
+    verb: Option<tokio::sync::OwnedMutexGuard<()>>,
 }
 
 impl Held {
@@ -168,7 +168,7 @@ impl Engine {
     async fn hold(&self, container: &Arc<Container>, path: &str) -> Result<Held> {
         let held = self.hold_root(container).await?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        if held._verb.is_none() {
+        if held.verb.is_none() {
             return Ok(Held { path, ..held });
         }
         let (mounts, read_only) = {
@@ -187,7 +187,7 @@ impl Engine {
     }
 
     async fn hold_root(&self, container: &Arc<Container>) -> Result<Held> {
-        let running = |root| Held { root, path: "/".to_owned(), name: None, read_only: false, _verb: None };
+        let running = |root| Held { root, path: "/".to_owned(), name: None, read_only: false, verb: None };
         if let Some(root) = root_of_running(container) {
             return Ok(running(root));
         }
@@ -205,7 +205,7 @@ impl Engine {
         }
         let engine = self.clone();
         let root = tokio::task::spawn_blocking(move || engine.inner.spawner.root(&folder)).await??;
-        Ok(Held { root, path: "/".to_owned(), name: None, read_only: false, _verb: Some(verb) })
+        Ok(Held { root, path: "/".to_owned(), name: None, read_only: false, verb: Some(verb) })
     }
 }
 
