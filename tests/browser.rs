@@ -83,6 +83,8 @@ fn obey(server: &mut Server, words: &[String]) -> Result<String, String> {
 fn a_terminal_loses_no_byte_through_reload_lost_network_and_a_killed_server() {
     let server = Server::with_busybox();
     server.ok(&["run", "-dit", "--name", "box", "--network", "none", "busybox"]);
+    // Twenty in all: none of them notices that the server is killed.
+    (1..20).for_each(|number| drop(server.ok(&["run", "-d", "--name", &format!("c{number}"), "--network", "none", "busybox", "sleep", "1000"])));
     play("terminal", server);
 }
 

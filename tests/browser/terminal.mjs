@@ -81,6 +81,7 @@ await scenario(async ({ open, network }) => {
   await page.waitForSelector('[data-terminal][data-state="offline"]', { timeout: 60_000 });
   await page.waitForTimeout(1_000);
   await ask("begin");
+  same((await ask("gantry", "ps", "-q")).trim().split("\n").length, 20, "containers that run on");
   await page.waitForSelector("[data-terminal-ended]:not([hidden])", { timeout: 180_000 });
   const wanted = await ask("gantry", "exec", "box", "sh", "-c", "seq 1 5000000 | sha256sum; seq 1 5000000 | wc -c");
   const [hash, length] = wanted.trim().split(/\s+-?\s*/);
