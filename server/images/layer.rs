@@ -13,7 +13,7 @@ use crate::store::LayerMeta;
 use crate::tarball::Walker;
 use crate::{CancelFlag, ImagesError, Limits};
 use apply::Applier;
-pub(crate) use apply::{HARMLESS, times, xattrs};
+pub(crate) use apply::{HARMLESS, times, write_content, xattrs};
 pub(crate) use disk::{Budget, DiskWatch};
 use gantry_model::Digest;
 pub(crate) use names::Name;

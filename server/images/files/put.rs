@@ -3,14 +3,14 @@
 use super::Root;
 use crate::compress;
 use crate::error::shown;
-use crate::layer::{HARMLESS, Name, times, xattrs};
+use crate::layer::{HARMLESS, Name, times, write_content, xattrs};
 use crate::tarball::{Entry, EntryKind, Walker};
 use crate::{CancelFlag, ImagesError, Limits};
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags, chownat, fchmod, fchown, fsetxattr, fstat, ftruncate, futimens, linkat, makedev, mkdirat, mknodat,
-    openat, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags, chownat, fchmod, fchown, fsetxattr, fstat, futimens, linkat, makedev, mkdirat, mknodat, openat,
+    statat, symlinkat, unlinkat, utimensat,
 };
-use rustix::io::{Errno, pwrite};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -150,39 +150,11 @@ impl Put<'_> {
     ) -> Result<(), ImagesError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = openat(parent, last, flags, Mode::RUSR | Mode::WUSR).map_err(failed("make the file"))?;
-        match &entry.sparse {
-            None => self.write(&fd, 0, entry.size, content)?,
-            Some(extents) => {
-                ftruncate(&fd, entry.size).map_err(failed("set the size"))?;
-                for extent in extents {
-                    self.write(&fd, extent.offset, extent.length, content)?;
-                }
-            }
-        }
+        write_content(&fd, entry, content, &mut self.buffer)?;
         fchown(&fd, owner.0, owner.1).map_err(failed("set the owner"))?;
         fchmod(&fd, Mode::from_raw_mode(entry.mode)).map_err(failed("set the mode"))?;
         xattrs(&entry.xattrs, |name, value| fsetxattr(&fd, name, value, XattrFlags::empty()))?;
         futimens(&fd, &times(entry)).map_err(failed("set the time"))
-    }
-
-    fn write<R: Read>(&mut self, fd: impl AsFd, mut offset: u64, mut left: u64, content: &mut Walker<R>) -> Result<(), ImagesError> {
-        while left > 0 {
-            let want = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-            let got = content.read(&mut self.buffer[..want])?;
-            let mut bytes = &self.buffer[..got];
-            while !bytes.is_empty() {
-                match pwrite(&fd, bytes, offset) {
-                    Ok(written) => {
-                        offset += written as u64;
-                        bytes = &bytes[written..];
-                    }
-                    Err(Errno::INTR) => {}
-                    Err(e) => return Err(ImagesError::io("write the file", e)),
-                }
-            }
-            left -= got as u64;
-        }
-        Ok(())
     }
 
     /// Links to a file below the target folder.

@@ -155,18 +155,7 @@ impl<'a> Applier<'a> {
         let plain = entry.mode & 0o7000 == 0 && entry.mode & self.umask == 0;
         let first = if plain { entry.mode } else { 0o600 };
         let fd = once(parent, last, || openat(parent, last, flags, Mode::from_raw_mode(first))).map_err(|e| e.into_error("make the file"))?;
-        match &entry.sparse {
-            None => self.write(&fd, 0, entry.size, content)?,
-            Some(extents) => {
-                ftruncate(&fd, entry.size).map_err(|e| match e {
-                    Errno::FBIG => ImagesError::too_large("", format!("a file of {} bytes", entry.size)),
-                    e => ImagesError::io("set the size", e),
-                })?;
-                for extent in extents {
-                    self.write(&fd, extent.offset, extent.length, content)?;
-                }
-            }
-        }
+        write_content(&fd, entry, content, &mut self.buffer)?;
         if (entry.uid, entry.gid) != (0, 0) {
             fchown(&fd, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid))).map_err(io("set the owner"))?;
         }
@@ -175,29 +164,6 @@ impl<'a> Applier<'a> {
         }
         xattrs(&entry.xattrs, |name, value| fsetxattr(&fd, name, value, XattrFlags::empty()))?;
         futimens(&fd, &times(entry)).map_err(io("set the time"))
-    }
-
-    /// Writes the next `length` stored bytes at `offset`.
-    fn write<R: Read>(&mut self, fd: impl AsFd, mut offset: u64, length: u64, content: &mut Walker<R>) -> Result<(), ImagesError> {
-        let mut left = length;
-        while left > 0 {
-            let want = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-            let got = content.read(&mut self.buffer[..want])?;
-            let mut bytes = &self.buffer[..got];
-            while !bytes.is_empty() {
-                match pwrite(&fd, bytes, offset) {
-                    Ok(written) => {
-                        offset += written as u64;
-                        bytes = &bytes[written..];
-                    }
-                    Err(Errno::INTR) => {}
-                    Err(Errno::FBIG) => return Err(ImagesError::too_large("", "the file is larger than the file system takes")),
-                    Err(e) => return Err(ImagesError::io("write the file", e)),
-                }
-            }
-            left -= got as u64;
-        }
-        Ok(())
     }
 
     fn hard_link(&mut self, parent: BorrowedFd<'_>, last: &OsStr, entry: &Entry) -> Result<(), ImagesError> {
@@ -243,6 +209,38 @@ impl<'a> Applier<'a> {
         let fd = self.tree.open_folder(&Name::parse(name.split().0, false)?)?;
         fsetxattr(&fd, OPAQUE, b"y", XattrFlags::empty()).map_err(io("mark the folder as opaque"))
     }
+}
+
+/// Writes the bytes of a file, leaving out its holes.
+pub(crate) fn write_content<R: Read>(fd: impl AsFd, entry: &Entry, content: &mut Walker<R>, buffer: &mut [u8]) -> Result<(), ImagesError> {
+    let Some(extents) = &entry.sparse else { return write_at(&fd, 0, entry.size, content, buffer) };
+    ftruncate(&fd, entry.size).map_err(|e| match e {
+        Errno::FBIG => ImagesError::too_large("", format!("a file of {} bytes", entry.size)),
+        e => ImagesError::io("set the size", e),
+    })?;
+    extents.iter().try_for_each(|extent| write_at(&fd, extent.offset, extent.length, content, buffer))
+}
+
+/// Writes the next `left` stored bytes at `offset`.
+fn write_at<R: Read>(fd: impl AsFd, mut offset: u64, mut left: u64, content: &mut Walker<R>, buffer: &mut [u8]) -> Result<(), ImagesError> {
+    while left > 0 {
+        let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let got = content.read(&mut buffer[..want])?;
+        let mut bytes = &buffer[..got];
+        while !bytes.is_empty() {
+            match pwrite(&fd, bytes, offset) {
+                Ok(written) => {
+                    offset += written as u64;
+                    bytes = &bytes[written..];
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::FBIG) => return Err(ImagesError::too_large("", "the file is larger than the file system takes")),
+                Err(e) => return Err(ImagesError::io("write the file", e)),
+            }
+        }
+        left -= got as u64;
+    }
+    Ok(())
 }
 
 fn set_opaque(parent: BorrowedFd<'_>, last: &OsStr) -> Result<(), ImagesError> {
