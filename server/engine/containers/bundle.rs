@@ -135,6 +135,7 @@ impl Engine {
             init: spec.init,
             auto_remove: spec.auto_remove,
             filter: None,
+            names: None,
         }
     }
 

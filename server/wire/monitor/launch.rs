@@ -52,6 +52,33 @@ pub struct Launch {
     /// The spec's system call filter, compiled for this machine: it takes as long to compile as the rest of a start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
+    /// For a container on networks of users: what is answered to questions for names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Names>,
+}
+
+/// The name server of a container, at 127.0.0.11.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Names {
+    /// Files of [`crate::names`], in the order of the container's networks: the first that has a name answers.
+    pub files: Vec<PathBuf>,
+    /// Names for this container alone, each for another name (`--link db:database` is `("database", "db")`).
+    pub links: Vec<(String, String)>,
+    pub outside: Outside,
+}
+
+/// Who is asked for all other names. They are asked from the host's network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outside {
+    /// Nobody: all networks of the container are internal. A name server reached through the host would be a way out (CVE-2024-29018).
+    #[default]
+    Nobody,
+    /// The servers in the host's /etc/resolv.conf, as it is when somebody asks.
+    Host,
+    /// These, in this order.
+    Servers(Vec<IpAddr>),
 }
 
 /// A classic BPF program for seccomp(2).
@@ -179,6 +206,16 @@ pub type Published = PortBinding;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_names_come_from_is_read() {
+        let json = r#"{"files":["/run/gantry/networks/1/names"],"links":[["database","db"]],"outside":{"servers":["10.0.0.1","fd00::1"]},"later":1}"#;
+        let names: Names = serde_json::from_str(json).expect("well formed");
+        assert_eq!(names.links, [("database".to_owned(), "db".to_owned())]);
+        assert!(matches!(&names.outside, Outside::Servers(servers) if servers.len() == 2));
+        assert_eq!(serde_json::from_str::<Names>("{}").expect("well formed").outside, Outside::Nobody);
+        assert_eq!(serde_json::from_str::<Outside>("\"host\"").expect("well formed"), Outside::Host);
+    }
 
     #[test]
     fn a_description_of_the_first_release_is_read() {
