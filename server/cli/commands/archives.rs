@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Body, Method, Response};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Bytes of an archive sent at once.
@@ -176,7 +177,7 @@ async fn write_archive(client: &Client, path: &str, query: crate::client::Query<
     // Beside the file and renamed at the end: what is there stays until the new one is whole.
     let part = format!("{file}.gantry-part-{}", std::process::id());
     let written = async {
-        let mut out = File::options().write(true).create_new(true).open(&part).attempt(|| format!("make {part}"))?;
+        let mut out = File::options().write(true).create_new(true).mode(0o600).open(&part).attempt(|| format!("make {part}"))?;
         copy(client, response, &mut out).await?;
         out.sync_all().and_then(|()| std::fs::rename(&part, file)).attempt(|| format!("write {file}"))
     };

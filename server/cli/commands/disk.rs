@@ -135,7 +135,19 @@ fn in_full(usage: &DiskUsage, now_secs: i64) -> Result<String, Failure> {
     )?;
     let volumes = listing(&[("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")], &volumes)?;
     let cache = wide_size(usage.builder_size as f64);
+    let caches = listing(
+        &[
+            ("ID", "CACHE ID"),
+            ("Type", "CACHE TYPE"),
+            ("Size", "SIZE"),
+            ("Created", "CREATED"),
+            ("LastUsed", "LAST USED"),
+            ("Usage", "USAGE"),
+            ("Shared", "SHARED"),
+        ],
+        &[],
+    )?;
     Ok(format!(
-        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {cache}\n\n"
+        "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\nBuild cache usage: {cache}\n\n{caches}"
     ))
 }

@@ -4,7 +4,7 @@ use super::filter;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::flags::instant;
-use crate::format::{Missing, Template, Value, event_time};
+use crate::format::{Template, Value, event_time, shapes};
 use crate::parse::print;
 use crate::progress::lines;
 use crate::tree::Verb;
@@ -50,7 +50,7 @@ impl Verb for Events {
         lines(&client, response, |event: Value| {
             let mut line = String::new();
             match &template {
-                Some(template) => template.render(&event, None, Missing::Inspect, &mut line)?,
+                Some(template) => template.render_object(&event, shapes::EVENT, &mut line)?,
                 None => line = sentence(&event),
             }
             line.push('\n');

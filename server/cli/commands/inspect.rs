@@ -2,7 +2,8 @@
 
 use crate::client::{Client, segment};
 use crate::failure::Failure;
-use crate::format::{Missing, Template, Value, indent_json};
+use crate::format::shapes::{self, Shape};
+use crate::format::{Template, Value, indent_json};
 use crate::parse::print;
 use crate::tree::Verb;
 use clap::Args;
@@ -19,7 +20,7 @@ pub struct Inspect {
     #[arg(short, long)]
     size: bool,
     /// Look only for a container, image, network or volume
-    #[arg(long = "type", value_name = "KIND", value_parser = KINDS)]
+    #[arg(long = "type", value_name = "KIND")]
     kind: Option<String>,
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
@@ -31,6 +32,9 @@ impl Verb for Inspect {
     const EXAMPLE: &'static str = "inspect -f '{{.State.Pid}}' web";
 
     async fn run(self, client: Client) -> Result<i32, Failure> {
+        if let Some(kind) = self.kind.as_deref().filter(|kind| !KINDS.contains(kind)) {
+            return Err(Failure::new(format!("unknown kind {kind:?}")).hint(format!("choose one of {}", KINDS.join(", "))));
+        }
         let kinds: Vec<&str> = self.kind.as_deref().map_or(KINDS.to_vec(), |kind| vec![kind]);
         show(&client, &self.names, &kinds, self.format.as_deref(), self.size).await
     }
@@ -70,28 +74,30 @@ async fn show(client: &Client, names: &[String], kinds: &[&str], format: Option<
     // Docker's exit code for a template that is none, here and nowhere else.
     let parse = |text: &str| Template::parse(text).map_err(|failure| failure.code(64));
     let template = match format {
-        None => None,
-        Some("json") => Some(parse("{{json .}}")?),
+        None | Some("json") => None,
         Some(format) => Some(parse(&format.replace("\\t", "\t").replace("\\n", "\n"))?),
     };
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in names {
         match one(client, name, kinds, size).await {
-            Ok(json) => found.push(json),
+            Ok(seen) => found.push(seen),
             Err(failure) => failures.push(failure),
         }
     }
     let mut out = String::new();
     match template {
         Some(template) => {
-            for json in &found {
-                let value: Value = serde_json::from_str(json).map_err(|error| Failure::new(format!("understand the server's answer: {error}")))?;
-                template.render(&value, None, Missing::Inspect, &mut out)?;
+            for (shape, json) in &found {
+                template.render_object(&value(json)?, *shape, &mut out)?;
                 out.push('\n');
             }
         }
         None => {
-            indent_json(&format!("[{}]", found.join(",")), "", &mut out);
+            let list = format!("[{}]", found.iter().map(|(_, json)| json.trim_end()).collect::<Vec<_>>().join(","));
+            match format {
+                Some(_) => value(&list)?.json(&mut out, false),
+                None => indent_json(&list, "", &mut out),
+            }
             out.push('\n');
         }
     }
@@ -103,8 +109,21 @@ async fn show(client: &Client, names: &[String], kinds: &[&str], format: Option<
     Ok(code)
 }
 
-/// The JSON of the first kind that knows `name`.
-async fn one(client: &Client, name: &str, kinds: &[&str], size: bool) -> Result<String, Failure> {
+fn value(json: &str) -> Result<Value, Failure> {
+    serde_json::from_str(json).map_err(|error| Failure::new(format!("understand the server's answer: {error}")))
+}
+
+fn shape(kind: &str) -> Shape {
+    match kind {
+        "container" => shapes::CONTAINER,
+        "image" => shapes::IMAGE,
+        "network" => shapes::NETWORK,
+        _ => shapes::VOLUME,
+    }
+}
+
+/// The JSON of the first kind that knows `name`, and the shape of that kind.
+async fn one(client: &Client, name: &str, kinds: &[&str], size: bool) -> Result<(Shape, String), Failure> {
     let mut last = None;
     for kind in kinds {
         let path = match *kind {
@@ -114,7 +133,7 @@ async fn one(client: &Client, name: &str, kinds: &[&str], size: bool) -> Result<
         };
         let query = if size && *kind == "container" { vec![("size", "1".to_owned())] } else { Vec::new() };
         match client.get_text(&path, &query).await {
-            Ok(json) => return Ok(json),
+            Ok(json) => return Ok((shape(kind), json)),
             // Not every server has every kind, and no name fits every kind's rules.
             Err(failure) if matches!(failure.status, Some(404 | 400)) => last = Some(failure),
             Err(failure) => return Err(failure),

@@ -59,7 +59,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// Asks unless told not to; `false` ends the command without a change.
+    /// Asks unless told not to; `false` ends the command without a change, and as docker's with code 0.
     fn sure(&self, warning: &str) -> Result<bool, Failure> {
         if self.force {
             return Ok(true);
@@ -125,7 +125,7 @@ impl Verb for Containers {
 
     async fn run(self, client: Client) -> Result<i32, Failure> {
         if !self.asked.sure("This will remove all stopped containers.")? {
-            return Ok(1);
+            return Ok(0);
         }
         report(&[containers(&client, &filter::filters(&self.asked.filter)?).await?])
     }
@@ -140,7 +140,7 @@ impl Verb for Images {
         let warning =
             if self.all { "This will remove all images without at least one container associated to them." } else { "This will remove all dangling images." };
         if !self.asked.sure(warning)? {
-            return Ok(1);
+            return Ok(0);
         }
         report(&[images(&client, filter::filters(&self.asked.filter)?, self.all).await?])
     }
@@ -154,7 +154,7 @@ impl Verb for Volumes {
     async fn run(self, client: Client) -> Result<i32, Failure> {
         let which = if self.all { "all" } else { "anonymous" };
         if !self.asked.sure(&format!("This will remove {which} local volumes not used by at least one container."))? {
-            return Ok(1);
+            return Ok(0);
         }
         report(&[volumes(&client, filter::filters(&self.asked.filter)?, self.all).await?])
     }
@@ -176,7 +176,7 @@ impl Verb for System {
             .asked
             .sure(&format!("This will remove:\n  - all stopped containers\n  - all networks not used by at least one container\n{volumes_too}{which}"))?
         {
-            return Ok(1);
+            return Ok(0);
         }
         let filters = filter::filters(&self.asked.filter)?;
         let mut freed = vec![containers(&client, &filters).await?];

@@ -65,7 +65,11 @@ impl Verb for Ps {
     const EXAMPLE: &'static str = "ps -a --format 'table {{.Names}}\\t{{.Status}}'";
 
     async fn run(self, client: Client) -> Result<i32, Failure> {
-        let size = self.size || self.format.as_deref().is_some_and(|format| format.contains(".Size"));
+        let format = self.format.as_deref().filter(|_| !self.quiet);
+        if self.quiet && self.format.is_some() {
+            eprintln!("gantry: --quiet shows ids only: --format is left aside");
+        }
+        let size = self.size || format.is_some_and(|format| format.contains(".Size") || format.contains("json .}}"));
         let limit = if self.latest { Some(1) } else { self.last.filter(|last| *last > 0) };
         let mut query = Vec::new();
         query.extend(self.all.then(|| ("all", "1".to_owned())));
@@ -73,7 +77,7 @@ impl Verb for Ps {
         query.extend(size.then(|| ("size", "1".to_owned())));
         query.extend(filter::query(&self.filter)?);
         let table = if self.size { format!("{TABLE}\t{{{{.Size}}}}") } else { TABLE.to_owned() };
-        list(&client, &query, !self.no_trunc, &Listing { fields: FIELDS, table: &table, quiet: "{{.ID}}" }, self.format.as_deref(), self.quiet).await
+        list(&client, &query, !self.no_trunc, &Listing { fields: FIELDS, table: &table, quiet: "{{.ID}}" }, format, self.quiet).await
     }
 }
 

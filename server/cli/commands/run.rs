@@ -41,7 +41,7 @@ impl Verb for Create {
     const EXAMPLE: &'static str = "create --name web -p 8080:80 nginx";
 
     async fn run(self, client: Client) -> Result<i32, Failure> {
-        let body = body(&self.flags, &self.words, false)?;
+        let body = body(&self.flags, &self.words, false).map_err(refused)?;
         let created = create(&client, &self.flags, body).await?;
         println!("{}", created.id);
         Ok(0)
@@ -54,15 +54,20 @@ impl Verb for Run {
     const EXAMPLE: &'static str = "run --rm -it -v \"$PWD:/src\" -w /src alpine sh";
 
     async fn run(self, client: Client) -> Result<i32, Failure> {
-        let keys = Keys::parse(self.detach_keys.as_deref())?;
+        let keys = Keys::parse(self.detach_keys.as_deref()).map_err(refused)?;
         if self.detach && !self.flags.attach.is_empty() {
             return Err(Failure::new("conflicting options: cannot specify both --attach and --detach"));
         }
-        let body = body(&self.flags, &self.words, self.detach)?;
+        let body = body(&self.flags, &self.words, self.detach).map_err(refused)?;
         stream::check_tty(body.config.attach_stdin, body.config.tty)?;
         // All that goes wrong from here on is the engine's refusal to run it.
-        self.foreground(&client, body, keys).await.map_err(|failure| if failure.code == 1 { failure.code(125) } else { failure })
+        self.foreground(&client, body, keys).await.map_err(refused)
     }
+}
+
+/// What keeps a container from being made or started has docker's code 125.
+fn refused(failure: Failure) -> Failure {
+    if failure.code == 1 { failure.code(125) } else { failure }
 }
 
 impl Run {

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::format::{Missing, Template, Value, weekday_time};
+use crate::format::{Template, Value, shapes, weekday_time};
 use crate::parse::print;
 use crate::tree::Verb;
 use clap::Args;
@@ -33,7 +33,7 @@ impl Verb for Version {
             let both = Value::Map(vec![("Client".to_owned(), mine), ("Server".to_owned(), value)]);
             let template = Template::parse(if format == "json" { "{{json .}}" } else { format })?;
             let mut out = String::new();
-            template.render(&both, None, Missing::Error, &mut out)?;
+            template.render_object(&both, shapes::VERSION, &mut out)?;
             print(&(out + "\n"))?;
         } else {
             let lines =

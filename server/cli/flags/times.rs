@@ -22,7 +22,7 @@ pub fn instant(text: &str, now: Timestamp, zone: &TimeZone) -> Result<String, Fa
     if !seconds.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && part.len() <= 9 && !part.contains('.') {
         return Ok(text.to_owned());
     }
-    let bad = || Failure::usage(format!("invalid time {text:?}")).hint("write 42m, 2013-01-02T13:23:37Z, 2013-01-02 or Unix seconds");
+    let bad = || Failure::new(format!("invalid time {text:?}")).hint("write 42m, 2013-01-02T13:23:37Z, 2013-01-02 or Unix seconds");
     let then = match text.parse::<Timestamp>() {
         Ok(then) => then,
         Err(_) => {

@@ -3,47 +3,8 @@
 use super::functions;
 use super::parse::{Base, Node, Pipe, Term};
 use super::template::Missing;
-use super::value::Value;
+use super::value::{Nil, Value};
 use std::collections::HashMap;
-
-/// Members of docker's objects that are left out when empty, so that their absence is no slip of the pen.
-const OPTIONAL: [&str; 18] = [
-    "Health",
-    "Healthcheck",
-    "StopTimeout",
-    "StopSignal",
-    "Shell",
-    "MacAddress",
-    "ArgsEscaped",
-    "NetworkDisabled",
-    "OnBuild",
-    "ExposedPorts",
-    "Annotations",
-    "Init",
-    "Runtime",
-    "Mounts",
-    "Tmpfs",
-    "Sysctls",
-    "StorageOpt",
-    "SizeRw",
-];
-
-/// Objects whose names are the user's: any may be missing.
-const MAPS: [&str; 13] = [
-    "Attributes",
-    "Labels",
-    "Options",
-    "Ports",
-    "Networks",
-    "Annotations",
-    "Sysctls",
-    "Volumes",
-    "ExposedPorts",
-    "Tmpfs",
-    "StorageOpt",
-    "Config",
-    "DriverOpts",
-];
 
 /// How deep templates may call each other.
 const CALLS: usize = 100;
@@ -154,7 +115,7 @@ impl<'a> Scope<'a> {
             Value::List(items) => items.into_iter().enumerate().map(|(i, item)| (Value::Int(i as i128), item)).collect(),
             Value::Map(members) => Value::sorted(&members).into_iter().map(|(name, value)| (Value::text(name.clone()), value.clone())).collect(),
             Value::Int(count) => (0..count.clamp(0, 1_000_000)).map(|i| (Value::Int(i), Value::Int(i))).collect(),
-            Value::Null => Vec::new(),
+            Value::Null | Value::Nil(_) => Vec::new(),
             other => return Err(format!("range can't go over {}", kind(&other))),
         };
         if items.is_empty() {
@@ -239,6 +200,9 @@ impl<'a> Scope<'a> {
             return Ok(arguments.into_iter().flatten().find(|value| matches!(value, Value::Text(_))));
         }
         let arguments: Vec<Value> = arguments.into_iter().map(|value| value.unwrap_or(Value::Null)).collect();
+        if let ("json", [row @ Value::Map(_)], Missing::Row) = (name.as_str(), arguments.as_slice(), self.missing) {
+            return Ok(Some(Value::Text(row.sorted_json())));
+        }
         let value = functions::call(name, arguments)?;
         self.fields(Some(value), &first.fields)
     }
@@ -288,59 +252,27 @@ impl<'a> Scope<'a> {
     fn path(&self, from: &Value, fields: &[String]) -> Result<Option<Value>, String> {
         let mut value = from;
         let mut parent = "";
-        for (i, name) in fields.iter().enumerate() {
-            match value {
-                Value::Map(members) => match members.iter().find(|(known, _)| known == name) {
-                    Some((_, found)) => value = found,
-                    None => return self.absent(parent, name, i + 1 == fields.len()),
-                },
-                Value::Null if self.missing != Missing::Inspect => return Ok(None),
+        for name in fields {
+            let found = match value {
+                Value::Map(_) => value.get(name),
+                Value::Struct(..) => value.member(name),
+                Value::Null | Value::Nil(_) if self.missing == Missing::Empty => return Ok(None),
+                Value::Nil(Nil::Map) if self.missing == Missing::Inspect => return Ok(None),
                 Value::Null => return Err(format!("can't take field {name} of {}, which is empty", if parent.is_empty() { "." } else { parent })),
                 other => return Err(format!("can't take field {name} of {}", kind(other))),
-            }
+            };
+            value = match (found, self.missing) {
+                (Some(found), _) => found,
+                (None, Missing::Empty) => return Ok(None),
+                // The names in a map are the user's: any may be missing.
+                (None, Missing::Inspect) if matches!(value, Value::Map(_)) => return Ok(None),
+                (None, _) => return Err(format!("there is no field {name}{}", if parent.is_empty() { String::new() } else { format!(" in {parent}") })),
+            };
             parent = name;
-        }
-        // Go's lists and maps print empty as [] and map[] where JSON has null.
-        if matches!(value, Value::Null) && self.missing == Missing::Inspect && fields.last().is_some_and(|name| LISTS.contains(&name.as_str())) {
-            return Ok(Some(Value::List(Vec::new())));
         }
         Ok(Some(value.clone()))
     }
-
-    /// A member that is not there; `last` if no further one is taken of it.
-    fn absent(&self, parent: &str, name: &str, last: bool) -> Result<Option<Value>, String> {
-        match self.missing {
-            Missing::Empty => Ok(None),
-            Missing::Inspect if last && OPTIONAL.contains(&name) => Ok(Some(if MAPS.contains(&name) { Value::Map(Vec::new()) } else { Value::Null })),
-            Missing::Inspect if MAPS.contains(&parent) => Ok(None),
-            _ => Err(format!("there is no field {name}{}", if parent.is_empty() { String::new() } else { format!(" in {parent}") })),
-        }
-    }
 }
-
-/// Members that are lists in docker's objects and null in JSON when empty.
-const LISTS: [&str; 20] = [
-    "Args",
-    "Env",
-    "Cmd",
-    "Entrypoint",
-    "Binds",
-    "CapAdd",
-    "CapDrop",
-    "Dns",
-    "DnsOptions",
-    "DnsSearch",
-    "ExtraHosts",
-    "GroupAdd",
-    "Links",
-    "SecurityOpt",
-    "Devices",
-    "Ulimits",
-    "VolumesFrom",
-    "ExecIDs",
-    "Aliases",
-    "MaskedPaths",
-];
 
 fn print(value: Option<&Value>, out: &mut String) {
     match value {
@@ -353,10 +285,11 @@ fn print(value: Option<&Value>, out: &mut String) {
 pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
+        Value::Nil(_) => "an empty list or object",
         Value::Bool(_) => "true or false",
         Value::Int(_) | Value::Float(_) => "a number",
         Value::Text(_) => "a text",
         Value::List(_) => "a list",
-        Value::Map(_) => "an object",
+        Value::Map(_) | Value::Struct(..) => "an object",
     }
 }

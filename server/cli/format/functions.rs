@@ -50,7 +50,7 @@ pub fn call(name: &str, arguments: Vec<Value>) -> Result<Value, String> {
             value.json(&mut out, false);
             Value::Text(out)
         }
-        ("join", [Value::Null, _]) => Value::text(""),
+        ("join", [Value::Null | Value::Nil(_), _]) => Value::text(""),
         ("join", [Value::List(items), separator]) => {
             let items: Vec<String> = items
                 .iter()
@@ -97,7 +97,7 @@ pub fn call(name: &str, arguments: Vec<Value>) -> Result<Value, String> {
         ("len", [Value::Text(text)]) => Value::Int(text.len() as i128),
         ("len", [Value::List(items)]) => Value::Int(items.len() as i128),
         ("len", [Value::Map(members)]) => Value::Int(members.len() as i128),
-        ("len", [Value::Null]) => Value::Int(0),
+        ("len", [Value::Null | Value::Nil(_)]) => Value::Int(0),
         ("len", [other]) => return Err(format!("len of {}", kind(other))),
         ("html", _) => Value::Text(printed().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;").replace('\'', "&#39;")),
         ("js", _) => Value::Text(printed().replace('\\', "\\\\").replace('\'', "\\'").replace('"', "\\\"").replace('<', "\\u003C").replace('>', "\\u003E")),
@@ -143,7 +143,8 @@ fn index(from: &Value, key: &Value) -> Result<Value, String> {
         (Value::Map(members), Value::Text(name)) => {
             Ok(members.iter().find(|(known, _)| known == name).map_or_else(|| Value::text(""), |(_, value)| value.clone()))
         }
-        (Value::Null, Value::Text(_)) => Ok(Value::text("")),
+        (Value::Null | Value::Nil(_), Value::Text(_)) => Ok(Value::text("")),
+        (Value::Struct(..), Value::Text(name)) => from.member(name).cloned().ok_or_else(|| format!("there is no field {name}")),
         (Value::Text(text), Value::Int(at)) => usize::try_from(*at)
             .ok()
             .and_then(|at| text.as_bytes().get(at))

@@ -3,6 +3,7 @@
 mod eval;
 mod functions;
 mod parse;
+pub mod shapes;
 mod table;
 mod template;
 mod time;

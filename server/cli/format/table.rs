@@ -25,7 +25,7 @@ impl Listing<'_> {
     pub fn render(&self, format: Option<&str>, quiet: bool, rows: &[Value], labels: &[Value]) -> Result<String, Failure> {
         let format = format.unwrap_or("table");
         if format == "json" {
-            return Ok(rows.iter().map(|row| sorted_json(row) + "\n").collect());
+            return Ok(rows.iter().map(|row| row.sorted_json() + "\n").collect());
         }
         if quiet && (format == "table" || format.starts_with("table ")) {
             return self.lines(self.quiet, rows, labels);
@@ -44,7 +44,7 @@ impl Listing<'_> {
         let template = Template::parse(template)?;
         let mut out = String::new();
         for (i, row) in rows.iter().enumerate() {
-            template.render(row, labels.get(i), Missing::Error, &mut out)?;
+            template.render(row, labels.get(i), Missing::Row, &mut out)?;
             out.push('\n');
         }
         Ok(out)
@@ -70,16 +70,6 @@ impl Listing<'_> {
 /// `\t` and `\n` typed in a shell's single quotes.
 fn unescape(template: &str) -> String {
     template.replace("\\t", "\t").replace("\\n", "\n")
-}
-
-/// JSON with the names in order, as Go marshals a map.
-fn sorted_json(row: &Value) -> String {
-    let mut out = String::new();
-    match row {
-        Value::Map(members) => Value::Map(Value::sorted(members).into_iter().cloned().collect()).json(&mut out, true),
-        other => other.json(&mut out, true),
-    }
-    out
 }
 
 /// Aligns tab-separated cells as Go's tabwriter with padding 3: each column as wide as its widest cell in adjoining lines,

@@ -2,6 +2,7 @@
 
 use super::eval::Scope;
 use super::parse::{self, Node};
+use super::shapes::Shape;
 use super::value::Value;
 use crate::failure::Failure;
 
@@ -16,9 +17,11 @@ pub struct Template {
 pub enum Missing {
     /// A slip of the pen: an error that names the field.
     Error,
+    /// The same, in a row of a list.
+    Row,
     /// Prints `<no value>`.
     Empty,
-    /// As `docker inspect`: maps and optional members may lack it, all else is an error.
+    /// As `docker inspect`: maps may lack it, for structs it is an error.
     Inspect,
 }
 
@@ -37,6 +40,16 @@ impl Template {
         self
     }
 
+    /// Renders an object of the server as docker does: as what its Go type is, and where the template asks for more than that, as the JSON it is.
+    pub fn render_object(&self, json: &Value, shape: Shape, out: &mut String) -> Result<(), Failure> {
+        let mut typed = String::new();
+        if self.render(&shape.of(Some(json)), None, Missing::Inspect, &mut typed).is_err() {
+            return self.render(json, None, Missing::Error, out);
+        }
+        out.push_str(&typed);
+        Ok(())
+    }
+
     /// Renders with `dot` as the value of `.`.
     pub fn render(&self, dot: &Value, labels: Option<&Value>, missing: Missing, out: &mut String) -> Result<(), Failure> {
         Scope::new(dot, labels, missing, self.headings).run(&self.nodes, dot, out).map_err(|error| Failure::new(format!("template error: {error}")))
@@ -45,12 +58,13 @@ impl Template {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shapes;
     use super::*;
 
     fn render(template: &str, json: &str) -> Result<String, Failure> {
         let value: Value = serde_json::from_str(json).expect(json);
         let mut out = String::new();
-        Template::parse(template)?.render(&value, None, Missing::Inspect, &mut out)?;
+        Template::parse(template)?.render_object(&value, shapes::CONTAINER, &mut out)?;
         Ok(out)
     }
 

@@ -13,6 +13,16 @@ pub enum Value {
     Text(String),
     List(Vec<Value>),
     Map(Vec<(String, Value)>),
+    /// A Go list or map that was never made: empty, and `null` in JSON.
+    Nil(Nil),
+    /// A Go struct: its members in order, and the JSON that it came as.
+    Struct(Vec<(&'static str, Value)>, Box<Value>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nil {
+    List,
+    Map,
 }
 
 impl Value {
@@ -28,6 +38,13 @@ impl Value {
         }
     }
 
+    /// The member of a struct called `name`; those of a struct inside it without a name in JSON count as its own.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        let Self::Struct(members, json) = self else { return None };
+        let own = members.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+        own.or_else(|| members.iter().filter(|(known, _)| json.get(known).is_none()).find_map(|(_, value)| value.member(name)))
+    }
+
     /// The text at `key`, or "".
     pub fn str(&self, key: &str) -> &str {
         match self.get(key) {
@@ -39,7 +56,8 @@ impl Value {
     /// What counts as true in an `if`: not zero, not empty.
     pub fn truth(&self) -> bool {
         match self {
-            Self::Null => false,
+            Self::Null | Self::Nil(_) => false,
+            Self::Struct(..) => true,
             Self::Bool(value) => *value,
             Self::Int(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
@@ -56,7 +74,7 @@ impl Value {
         sorted
     }
 
-    /// As Go's `%v` prints it: `map[a:1]`, `[a b]`, `<nil>`.
+    /// As Go's `%v` prints it: `map[a:1]`, `[a b]`, `{a b}`, `<nil>`.
     pub fn print(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("<nil>"),
@@ -82,13 +100,34 @@ impl Value {
                 }
                 out.push(']');
             }
+            Self::Nil(Nil::List) => out.push_str("[]"),
+            Self::Nil(Nil::Map) => out.push_str("map[]"),
+            Self::Struct(members, _) => {
+                out.push('{');
+                for (i, (_, value)) in members.iter().enumerate() {
+                    out.push_str(if i == 0 { "" } else { " " });
+                    value.print(out);
+                }
+                out.push('}');
+            }
         }
+    }
+
+    /// JSON with the names in order and HTML escaped, as Go marshals the rows of lists.
+    pub fn sorted_json(&self) -> String {
+        let mut out = String::new();
+        match self {
+            Self::Map(members) => Self::Map(Self::sorted(members).into_iter().cloned().collect()).json(&mut out, true),
+            other => other.json(&mut out, true),
+        }
+        out
     }
 
     /// Compact JSON. `html` escapes `<`, `>` and `&` as Go's encoder does unless told not to.
     pub fn json(&self, out: &mut String, html: bool) {
         match self {
-            Self::Null => out.push_str("null"),
+            Self::Null | Self::Nil(_) => out.push_str("null"),
+            Self::Struct(_, json) => json.json(out, html),
             Self::Bool(_) | Self::Int(_) => self.print(out),
             Self::Float(value) => out.push_str(&float(*value)),
             Self::Text(text) => json_text(text, out, html),

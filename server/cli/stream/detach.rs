@@ -14,7 +14,7 @@ impl Keys {
     pub fn parse(text: Option<&str>) -> Result<Self, Failure> {
         let text = text.filter(|text| !text.is_empty()).unwrap_or("ctrl-p,ctrl-q");
         let keys = text.split(',').map(key).collect::<Option<_>>();
-        let bad = || Failure::usage(format!("invalid detach keys ({text})")).hint("write letters or ctrl-LETTER with commas, for example ctrl-a,d");
+        let bad = || Failure::new(format!("invalid detach keys ({text})")).hint("write letters or ctrl-LETTER with commas, for example ctrl-a,d");
         Ok(Self { keys: keys.ok_or_else(bad)?, matched: 0 })
     }
 
