@@ -46,6 +46,7 @@ pub fn foreground(data: &Path, run: &Path) -> i32 {
 }
 
 fn serve() -> Result<()> {
+    gantry_runtime::fork::close_inherited().attempting("let go of what the server was started with")?;
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).attempting("take the server's socket")?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).attempting("open /dev/null")?;
     rustix::stdio::dup2_stdin(&null).attempting("let go of stdin")?;

@@ -33,6 +33,15 @@ pub fn fork() -> io::Result<Forked> {
     }
 }
 
+/// Closes what came from whoever started this program: a lock or a pipe of theirs must not be held by what outlives them.
+/// Only for the first line of a program, which has opened nothing itself yet.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.9.
+pub fn close_inherited() -> io::Result<()> {
+    Ok(crate::sys::close_from(3)?)
+}
+
 /// Gives freed memory back to the kernel: for processes that do little for long after having done much.
 pub fn trim_memory() {
     #[cfg(target_env = "gnu")]

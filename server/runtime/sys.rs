@@ -260,9 +260,10 @@ pub(crate) fn execve(path: &CStr, args: &[CString], env: &[CString]) -> Errno {
     last_error()
 }
 
-/// Closes every descriptor from `first` on. Only a child about to execute does this: owners of them never run again.
+/// Closes every descriptor from `first` on. Only for a child about to execute, whose owners of them never run again, and for a program
+/// that has just begun and owns none.
 pub(crate) fn close_from(first: u32) -> Result<()> {
-    // SAFETY: see above; the child ends by execve or `_exit`, neither of which drops anything.
+    // SAFETY: see above; the child ends by execve or `_exit`, neither of which drops anything, and the program has nothing to drop.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
 }
 

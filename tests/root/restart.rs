@@ -1,6 +1,7 @@
 //! The server goes and comes back; containers, execs and logs do not notice. A monitor that is killed takes its container with it.
 
 use crate::support::{Server, command, until};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -124,4 +125,22 @@ fn monitor(server: &Server, id: &str) -> u32 {
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("read {}: {error}", path.display()))
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_outlives_the_server_holds_nothing_that_the_server_was_started_with() {
+    // Not closed by execve, as a lock of a script that starts the server.
+    let (theirs, _end) = nix::unistd::pipe().expect("a pipe");
+    let pipe = std::fs::read_link(format!("/proc/self/fd/{}", theirs.as_raw_fd())).expect("open");
+    let holds =
+        |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == pipe));
+    let server = Server::with_busybox();
+    assert!(holds(server.pid()), "the server was started with it");
+    server.ok(&["run", "-d", "--name", "holder", "--network", "none", "busybox", "sleep", "1000"]);
+    let monitors = server.monitors();
+    assert_eq!(monitors.len(), 1);
+    assert!(!holds(monitors[0]) && !holds(pid(&server, "holder")));
+    server.clear();
+    server.nothing_is_left();
 }
