@@ -101,8 +101,11 @@ impl fmt::Display for PortBinding {
             Some(ip) => write!(f, "{ip}:")?,
             None => {}
         }
-        if self.host_port != 0 {
-            write!(f, "{}:", self.host_port)?;
+        match (self.host_port, self.host_ip) {
+            (0, None) => {}
+            // `ADDRESS::PORT`: with one colon the address would read as a port.
+            (0, Some(_)) => f.write_str(":")?,
+            (port, _) => write!(f, "{port}:")?,
         }
         write!(f, "{}/{}", self.container_port, self.protocol)
     }
@@ -118,7 +121,7 @@ mod tests {
         assert_eq!(one("80"), "80/tcp");
         assert_eq!(one("8080:80"), "8080:80/tcp");
         assert_eq!(one("127.0.0.1:53:53/udp"), "127.0.0.1:53:53/udp");
-        assert_eq!(one("127.0.0.1::80"), "127.0.0.1:80/tcp");
+        assert_eq!(one("127.0.0.1::80"), "127.0.0.1::80/tcp");
         assert_eq!(one("[::1]:80:80"), "[::1]:80:80/tcp");
         assert_eq!(one("8000-8002:80-82"), "8000:80/tcp 8001:81/tcp 8002:82/tcp");
         for bad in ["", "0", "x", "80:", "1-2:1-3", "70000", "80/sctp", "999.1.1.1:1:1"] {
