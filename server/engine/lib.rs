@@ -47,6 +47,7 @@ pub use error::{EngineError, Result};
 pub use events::{Event, EventFilter, EventKind, Events};
 pub use exec::ExecState;
 pub use gantry_images::{Change, ChangeKind, PathStat};
+pub use gantry_plan::command_line;
 pub use health::{Health, HealthStatus, Probe};
 pub use host::{Finding, HostInfo, HostLoad};
 pub use images::{HistoryEntry, ImageDetail, ImageFilter, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed};

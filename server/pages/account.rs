@@ -56,7 +56,7 @@ pub async fn set_password(visit: Visit, form: Form<PasswordForm>) -> Answer {
     }
     // All sessions ended; this browser gets a new one.
     let new = visit.engine.log_in(&user, &form.password, guest.address, &guest.user_agent).await.map_err(|error| PageError::Invalid(error.to_string()))?;
-    let note = Note { good: true, text: "Your password is changed; you are logged out everywhere else.".to_owned() };
+    let note = Note { good: true, text: "Your password is changed; you are logged out everywhere else.".to_owned(), command: String::new() };
     let mut response = answer::with_note(&visit.request, "/account", &note);
     // Fails only for a cookie that is no header value; a token is hex.
     let _ = response.add_cookie(&session::session_cookie(&visit.request, &new.token));

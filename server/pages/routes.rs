@@ -63,6 +63,7 @@ fn containers_table() -> Vec<Entry> {
         page("/live/containers", VIEWER, live::list),
         page("/new-container", OPERATOR, create::show),
         form("/new-container", OPERATOR, create::create),
+        form("/new-container/command", OPERATOR, create::command),
         form("/containers", OPERATOR, act::act),
         page("/confirm/containers", OPERATOR, act::confirm),
         page("/containers/{name}", VIEWER, detail::show),

@@ -62,16 +62,23 @@ pub fn theme_cookie(request: &HttpRequest, theme: Theme) -> Cookie<'static> {
     cookie("theme", request, theme.as_str().to_owned(), Duration::days(DAYS))
 }
 
-/// What the next page says about the change before it: `ok:Stopped web` in percent form.
+/// Longest command in a note, bytes: browsers keep cookies of 4,096 bytes, and each may take three.
+const COMMAND_BYTES: usize = 300;
+
+/// What the next page says about the change before it: `ok:Stopped web:gantry stop web` in percent form. A command that is too long is
+/// left out: half of one would be a wrong one.
 pub fn note_cookie(request: &HttpRequest, note: &Note) -> Cookie<'static> {
     let text: String = note.text.chars().take(700).collect();
-    cookie("note", request, format!("{}:{}", if note.good { "ok" } else { "no" }, urls::encode(&text)), Duration::minutes(1))
+    let command = if note.command.len() <= COMMAND_BYTES { note.command.as_str() } else { "" };
+    let word = if note.good { "ok" } else { "no" };
+    cookie("note", request, format!("{word}:{}:{}", urls::encode(&text), urls::encode(command)), Duration::minutes(1))
 }
 
 pub fn note(request: &HttpRequest) -> Option<Note> {
     let text = read("note", request)?;
-    let (good, text) = text.split_once(':')?;
-    Some(Note { good: good == "ok", text: urls::decode(text) })
+    let mut parts = text.splitn(3, ':');
+    let (good, text, command) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
+    Some(Note { good: good == "ok", text: urls::decode(text), command: urls::decode(command) })
 }
 
 /// A page that showed the note takes it away; a page before the login leaves the token of its form.

@@ -81,7 +81,9 @@ pub async fn add(visit: Visit, form: Form<AddForm>) -> Answer {
     let error = match form.name.trim().parse::<UserName>() {
         Err(error) => error,
         Ok(name) => match visit.engine.add_user(visit.caller(), name.clone(), role, &form.password).await {
-            Ok(()) => return visit.done("/users", format!("{name} can log in now, as {role}.")),
+            Ok(()) => {
+                return visit.done_as("/users", format!("{name} can log in now, as {role}."), format!("gantry user add {name} --role {role} --password-stdin"));
+            }
             Err(error) => error.chain(),
         },
     };
@@ -131,7 +133,9 @@ pub struct PasswordForm {
 pub async fn set_password(visit: Visit, name: Path<String>, form: Form<PasswordForm>) -> Answer {
     let name = name_of(&name)?;
     match visit.engine.set_password(visit.caller(), &name, &form.password).await {
-        Ok(()) => visit.done("/users", format!("{name} has a new password; all their sessions ended.")),
+        Ok(()) => {
+            visit.done_as("/users", format!("{name} has a new password; all their sessions ended."), format!("gantry user password {name} --password-stdin"))
+        }
         Err(error) => password_page(&visit, &name, &error.chain(), StatusCode::UNPROCESSABLE_ENTITY).await,
     }
 }
@@ -154,7 +158,7 @@ pub async fn confirm(visit: Visit, name: Path<String>) -> Answer {
 pub async fn remove(visit: Visit, name: Path<String>) -> Answer {
     let name = name_of(&name)?;
     match visit.engine.remove_user(visit.caller(), &name).await {
-        Ok(()) => visit.done("/users", format!("{name} is removed; all their sessions ended.")),
+        Ok(()) => visit.done_as("/users", format!("{name} is removed; all their sessions ended."), format!("gantry user rm {name}")),
         Err(error) => visit.failed("/users", sentence(&error.chain())),
     }
 }

@@ -44,6 +44,8 @@ impl Theme {
 pub struct Note {
     pub good: bool,
     pub text: String,
+    /// The same on the command line; empty if there is no such thing.
+    pub command: String,
 }
 
 /// Whoever asks, logged in or not.
@@ -133,12 +135,17 @@ impl Visit {
 
     /// Goes on to `path` and says there what was done.
     pub fn done(&self, path: &str, text: impl Into<String>) -> Answer {
-        Ok(answer::with_note(&self.request, path, &Note { good: true, text: text.into() }))
+        self.done_as(path, text, "")
+    }
+
+    /// The same, with the command that does it too.
+    pub fn done_as(&self, path: &str, text: impl Into<String>, command: impl Into<String>) -> Answer {
+        Ok(answer::with_note(&self.request, path, &Note { good: true, text: text.into(), command: command.into() }))
     }
 
     /// Goes on to `path` and says there what went wrong.
     pub fn failed(&self, path: &str, text: impl Into<String>) -> Answer {
-        Ok(answer::with_note(&self.request, path, &Note { good: false, text: text.into() }))
+        Ok(answer::with_note(&self.request, path, &Note { good: false, text: text.into(), command: String::new() }))
     }
 }
 

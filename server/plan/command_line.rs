@@ -1,19 +1,30 @@
 //! Writes a container's wish as the `gantry run` command that makes the same container: every page teaches the command line.
 
 use gantry_model::{
-    ContainerName, ContainerSpec, Device, DeviceRate, IpcMode, Limits, Mount, MountKind, NetworkMode, PidMode, Propagation, RestartPolicy, Seccomp, Security,
+    ContainerName, ContainerSpec, Device, DeviceRate, HealthCheck, IpcMode, Limits, Mount, MountKind, NetworkMode, PidMode, Propagation, RestartPolicy,
+    Seccomp, Security,
 };
 
 /// The command, ready for a POSIX shell. Image defaults that were merged into the wish appear as flags.
 pub fn run(name: Option<&ContainerName>, wish: &ContainerSpec) -> String {
     let mut line = Line(vec!["gantry run".to_owned()]);
     line.flag(!wish.open_stdin, "-d");
+    rest(line, name, wish)
+}
+
+/// The same for a container that is not started.
+pub fn create(name: Option<&ContainerName>, wish: &ContainerSpec) -> String {
+    rest(Line(vec!["gantry create".to_owned()]), name, wish)
+}
+
+fn rest(mut line: Line, name: Option<&ContainerName>, wish: &ContainerSpec) -> String {
     line.flag(wish.open_stdin && wish.tty, "-ti");
     line.flag(wish.open_stdin && !wish.tty, "-i");
     line.flag(!wish.open_stdin && wish.tty, "-t");
     line.flag(wish.auto_remove, "--rm");
     line.option("--name", name.map(ContainerName::as_str));
     process(&mut line, wish);
+    health(&mut line, wish.health.as_ref());
     reach(&mut line, wish);
     limits(&mut line, &wish.limits);
     security(&mut line, &wish.security);
@@ -36,6 +47,7 @@ fn process(line: &mut Line, wish: &ContainerSpec) {
     line.all("-e", &wish.env);
     line.all("--group-add", &wish.group_add);
     line.all("--label", wish.labels.iter().map(|(key, value)| format!("{key}={value}")));
+    line.all("--annotation", wish.annotations.iter().map(|(key, value)| format!("{key}={value}")));
     line.option("--stop-signal", wish.stop_signal.map(|signal| signal.to_string()));
     line.option("--stop-timeout", wish.stop_timeout_secs.map(|secs| secs.to_string()));
     line.option("--restart", (wish.restart != RestartPolicy::No).then(|| wish.restart.to_string()));
@@ -43,8 +55,27 @@ fn process(line: &mut Line, wish: &ContainerSpec) {
     line.option("--log-driver", some(&wish.log_driver).filter(|driver| *driver != "local"));
 }
 
+fn health(line: &mut Line, check: Option<&HealthCheck>) {
+    let Some(check) = check else { return };
+    match check.test.as_slice() {
+        [word] if word == "NONE" => return line.flag(true, "--no-healthcheck"),
+        [word, command] if word == "CMD-SHELL" => line.option("--health-cmd", Some(command)),
+        // The flag knows shell commands alone: words are quoted for that shell.
+        [word, words @ ..] if word == "CMD" => line.option("--health-cmd", Some(words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "))),
+        _ => {}
+    }
+    let mut time = |flag: &str, ms: u64| line.option(flag, (ms > 0).then(|| format!("{ms}ms")));
+    time("--health-interval", check.interval_ms);
+    time("--health-timeout", check.timeout_ms);
+    time("--health-start-period", check.start_period_ms);
+    line.option("--health-retries", (check.retries > 0).then(|| check.retries.to_string()));
+}
+
 fn reach(line: &mut Line, wish: &ContainerSpec) {
     line.option("--network", (wish.network != NetworkMode::Bridge).then(|| wish.network.to_string()));
+    // A published port is exposed by that.
+    let published = |port: &&String| wish.ports.iter().any(|published| format!("{}/{}", published.container_port, published.protocol) == **port);
+    line.all("--expose", wish.exposed_ports.iter().filter(|port| !published(port)));
     line.all("-p", wish.ports.iter().map(ToString::to_string));
     line.flag(wish.publish_all, "-P");
     line.all("--dns", &wish.dns);
@@ -54,6 +85,7 @@ fn reach(line: &mut Line, wish: &ContainerSpec) {
     for wished in &wish.mounts {
         mount(line, wished);
     }
+    line.all("--volumes-from", &wish.volumes_from);
     line.all("--device", wish.devices.iter().map(device));
     line.option(
         "--pid",
@@ -132,6 +164,7 @@ fn limits(line: &mut Line, limits: &Limits) {
     line.option("--cpuset-cpus", limits.cpuset_cpus.as_deref());
     line.option("--cpuset-mems", limits.cpuset_mems.as_deref());
     line.option("--pids-limit", limits.pids.map(|pids| pids.to_string()));
+    line.all("--blkio-weight-device", limits.blkio_weight_devices.iter().map(|device| format!("{}:{}", device.path, device.weight)));
     line.option("--blkio-weight", limits.blkio_weight.map(|weight| weight.to_string()));
     let rates = |line: &mut Line, flag: &str, list: &[DeviceRate]| line.all(flag, list.iter().map(|rate| format!("{}:{}", rate.path, rate.rate)));
     rates(line, "--device-read-bps", &limits.read_bps);
@@ -156,6 +189,8 @@ fn security(line: &mut Line, security: &Security) {
         },
     );
     line.option("--security-opt", security.apparmor.as_ref().map(|profile| format!("apparmor={profile}")));
+    let unmasked = [&security.masked_paths, &security.readonly_paths].iter().any(|paths| paths.as_ref().is_some_and(Vec::is_empty));
+    line.option("--security-opt", unmasked.then_some("systempaths=unconfined"));
 }
 
 fn some(text: &str) -> Option<&str> {

@@ -4,6 +4,7 @@ mod archives;
 mod cycles;
 mod demo;
 mod docker_cli;
+mod lesson;
 mod lifecycle;
 mod limits;
 mod restart;

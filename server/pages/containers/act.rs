@@ -129,9 +129,10 @@ pub async fn act(visit: Visit, form: Form<Pairs>) -> Answer {
     // The page of a removed container is no place to go back to.
     let gone = order.act == Act::Remove && order.names.iter().any(|name| order.next.starts_with(&path_of(name)));
     let next = if gone { "/containers" } else { &order.next };
+    let command = order.act.command(&order.names, order.volumes);
     match tokio::time::timeout(WAIT, work).await {
-        Err(_) => visit.done(next, format!("{doing} {who}; this goes on, and the page follows it.")),
-        Ok(Ok(failures)) if failures.is_empty() => visit.done(next, format!("{done} {who}.")),
+        Err(_) => visit.done_as(next, format!("{doing} {who}; this goes on, and the page follows it."), command),
+        Ok(Ok(failures)) if failures.is_empty() => visit.done_as(next, format!("{done} {who}."), command),
         Ok(Ok(failures)) => visit.failed(&order.next, failures.join(" ")),
         Ok(Err(_)) => visit.failed(next, "The server stopped in the middle of it."),
     }

@@ -2,11 +2,12 @@
 
 use super::fields::{Field, GROUPS, Input};
 use super::list::path_of;
-use super::wish::{self, Values, Wrong};
+use super::wish::{self, Asked, Values, Wrong};
 use crate::answer::{self, Answer};
 use crate::errors::{PageError, sentence};
 use crate::frame::Frame;
 use crate::visit::Visit;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Form, Query};
 use askama::Template;
@@ -138,7 +139,7 @@ async fn asked_for(visit: &Visit, detail: ContainerDetail) -> Result<ContainerSp
 async fn page(visit: &Visit, values: &Values, wrong: &[Wrong], error: Option<&EngineError>, start: bool, like: &str, status: StatusCode) -> Answer {
     let images = visit.engine.list_images(visit.caller()).await?.into_iter().flat_map(|image| image.tags).collect();
     let title = if like.is_empty() { "New container".to_owned() } else { format!("Another {like}") };
-    let frame = visit.frame("containers", &title).await.command("gantry run -d [flags] IMAGE [COMMAND]");
+    let frame = visit.frame("containers", &title).await.command(command_of(values, start));
     let first = match (error, wrong.len()) {
         (Some(error), _) => sentence(&error.chain()),
         (None, 0) => String::new(),
@@ -149,9 +150,48 @@ async fn page(visit: &Visit, values: &Values, wrong: &[Wrong], error: Option<&En
     answer::html_with(status, &CreatePage { frame, groups: groups(values, wrong), images, error: first, hint, start })
 }
 
-pub async fn create(visit: Visit, form: Form<Values>) -> Answer {
+/// The command of a form that reads as a wish, and the way to one otherwise.
+fn command_of(values: &Values, start: bool) -> String {
+    match wish::read(values) {
+        Ok(asked) => command_line(&asked, start),
+        Err(_) => "gantry run -d [flags] IMAGE [COMMAND]".to_owned(),
+    }
+}
+
+fn command_line(asked: &Asked, start: bool) -> String {
+    let write = if start { gantry_engine::command_line::run } else { gantry_engine::command_line::create };
+    write(asked.name.as_ref(), &asked.spec)
+}
+
+/// Values with the line ends of this side, and whether to start at once.
+fn filled_in(form: Form<Values>) -> (Values, bool) {
     let values: Values = form.into_inner().into_iter().map(|(key, value)| (key, value.replace("\r\n", "\n"))).collect();
     let start = values.get("start").is_some_and(|value| value == "on");
+    (values, start)
+}
+
+/// The command that does what the form asks for, as text; nothing while a field is half typed.
+pub async fn command(form: Form<Values>) -> Answer {
+    let (values, start) = filled_in(form);
+    Ok(match wish::read(&values) {
+        Ok(asked) => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(command_line(&asked, start)),
+        Err(_) => HttpResponse::NoContent().finish(),
+    })
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Wanted {
+    /// `command`: nothing is made, the page comes again with the command.
+    show: String,
+}
+
+pub async fn create(visit: Visit, form: Form<Values>, wanted: Query<Wanted>) -> Answer {
+    let (values, start) = filled_in(form);
+    if wanted.show == "command" {
+        let wrong = wish::read(&values).err().unwrap_or_default();
+        return page(&visit, &values, &wrong, None, start, "", StatusCode::OK).await;
+    }
     let asked = match wish::read(&values) {
         Ok(asked) => asked,
         Err(wrong) => return page(&visit, &values, &wrong, None, start, "", StatusCode::UNPROCESSABLE_ENTITY).await,

@@ -41,7 +41,7 @@ pub async fn rename(visit: Visit, name: Path<String>, form: Form<RenameForm>) ->
     let error = match form.new.trim().parse::<ContainerName>() {
         Err(error) => error.to_string(),
         Ok(new) => match visit.engine.rename_container(visit.caller(), &name, new.clone()).await {
-            Ok(()) => return visit.done(&path_of(new.as_str()), format!("{name} is {new} now.")),
+            Ok(()) => return visit.done_as(&path_of(new.as_str()), format!("{name} is {new} now."), format!("gantry rename {name} {new}")),
             Err(error) => error.chain(),
         },
     };

@@ -26,7 +26,7 @@ pub async fn tag(visit: Visit, reference: Path<String>, form: Form<TagForm>) -> 
         Err(error) => return visit.failed(&path, sentence(&error.to_string())),
     };
     match visit.engine.tag_image(visit.caller(), &reference, name.clone()).await {
-        Ok(()) => visit.done(&path, format!("It is {} too.", name.familiar())),
+        Ok(()) => visit.done_as(&path, format!("It is {} too.", name.familiar()), format!("gantry tag {reference} {}", name.familiar())),
         Err(error) => visit.failed(&path, sentence(&error.chain())),
     }
 }
@@ -101,7 +101,7 @@ pub async fn remove(visit: Visit, form: Form<Pairs>) -> Result<actix_web::HttpRe
         }
     }
     if failures.is_empty() {
-        visit.done("/images", format!("Removed {}.", format::count(removed, "image")))
+        visit.done_as("/images", format!("Removed {}.", format::count(removed, "image")), format!("gantry rmi {}", references.join(" ")))
     } else {
         visit.failed("/images", failures.join(" "))
     }

@@ -103,6 +103,8 @@ fn a_container_lives_its_life_by_forms_alone() {
         browser.post("/containers/web/rename", &[("new", "shop")]).await;
         let (status, to, _) = browser.post("/containers", &[("one", "stop shop"), ("next", "/containers/shop")]).await;
         assert_eq!((status, to.as_str()), (303, "/containers/shop"));
+        let html = browser.get("/containers/shop").await.1;
+        assert!(html.contains("shop; this goes on") && html.contains(">gantry stop shop</code>"), "what was done is taught: {html}");
         until(&mut browser, "/containers/shop", "stopped (").await;
         let (status, to, _) = browser.post("/containers", &[("act", "remove"), ("id", "shop")]).await;
         assert!(status == 303 && to.starts_with("/confirm/containers?act=remove"), "{to}");
@@ -129,6 +131,24 @@ fn what_was_typed_is_kept_when_it_is_wrong() {
         assert!(status == 404 && html.contains("No such image") && html.contains("KEPT=1</textarea>"), "{status} {html}");
         let (status, _, html) = browser.post("/new-container", &[("image", "absent"), ("privileged", "on")]).await;
         assert!(status == 403 && html.contains("needs an admin"), "{status} {html}");
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_form_tells_its_command_before_anything_is_made() {
+    World::run(async |world| {
+        let mut browser = world.browser(Role::Operator).await;
+        browser.get("/new-container").await;
+        let fields = [("image", "absent"), ("name", "web"), ("env", "A=b c"), ("ports", "8080:80"), ("start", "on")];
+        let (status, _, text) = browser.post("/new-container/command", &fields).await;
+        assert_eq!((status, text.as_str()), (200, "gantry run -d --name web -e 'A=b c' -p 8080:80/tcp absent"));
+        let (_, _, text) = browser.post("/new-container/command", &fields[..3]).await;
+        assert_eq!(text, "gantry create --name web -e 'A=b c' absent", "what is not started is created");
+        assert_eq!(browser.post("/new-container/command", &[("image", "a"), ("memory", "lo")]).await.0, 204, "a field that is half typed has none yet");
+        let (status, _, html) = browser.post("/new-container?show=command", &fields).await;
+        assert!(status == 200 && html.contains("gantry run -d --name web") && html.contains("A=b c</textarea>"), "without scripts too: {status} {html}");
+        assert!(browser.get("/containers").await.1.contains("No containers yet"));
     });
 }
 
