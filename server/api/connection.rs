@@ -50,6 +50,31 @@ impl Connection {
         let buffer = BytesMut::from(self.told.surplus.take().as_slice());
         Some(Client { buffer, socket: UnixStream::from_std(socket.into()).ok()? })
     }
+
+    /// Only a unix socket tells its reads.
+    pub async fn reads(&self) -> Option<Reads> {
+        let socket = self.socket.as_ref().filter(|_| self.peer_uid.is_some())?.try_clone().ok()?;
+        let socket = UnixStream::from_std(socket.into()).ok()?;
+        socket.writable().await.ok()?;
+        forget_writable(&socket);
+        Some(Reads(socket))
+    }
+}
+
+/// Nobody writes through this registration, so it may forget that it could: the next news is of a change. The peer took bytes and made room,
+/// or went away.
+fn forget_writable(socket: &UnixStream) {
+    let _ = socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+}
+
+/// Hears when a client reads what was sent to it.
+pub struct Reads(UnixStream);
+
+impl Reads {
+    /// Waits until the client has read something that was sent since this was made, or is gone; not longer than `limit`.
+    pub async fn next(&self, limit: Duration) {
+        let _ = tokio::time::timeout(limit, self.0.writable()).await;
+    }
 }
 
 /// What a client sends on a connection that it asked for.
@@ -75,8 +100,7 @@ impl Client {
             if ready.is_write_closed() {
                 return;
             }
-            // Nobody writes through this registration, so it may forget that it could: the next news is of a change.
-            let _ = self.socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            forget_writable(&self.socket);
         }
     }
 }

@@ -62,7 +62,7 @@ async fn start(
         return Ok(HttpResponse::Ok().finish());
     }
     let spec = engine.exec_state(&caller, &id).await?.spec;
-    let attached = engine.start_exec(&caller, &id, console(options.console_size)).await?;
+    let attached = engine.begin_exec(&caller, &id, console(options.console_size))?;
     let stdin = match spec.open_stdin {
         false => Stdin::No,
         // The end of a terminal's input is typed, not sent.
@@ -70,7 +70,7 @@ async fn start(
         true => Stdin::Ends,
     };
     let join = Join { stdin, stdout: true, stderr: true, detach: DetachKeys::parse("")? };
-    Ok(hijack(&request, spoken, &engine, attached, join))
+    Ok(hijack(&request, spoken, &engine, spec.tty, attached, join).await)
 }
 
 async fn resize(engine: Data<Engine>, Peer(caller): Peer, path: Path<String>, params: Params) -> ApiResult {

@@ -12,11 +12,10 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
-use gantry_engine::{Attached, Engine, Input, Output, OutputStream};
+use gantry_engine::{Attached, Engine, EngineError, Input, Output, OutputStream};
 use gantry_wire::docker::{MULTIPLEXED, RAW, Stream, header};
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::task::Poll;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What becomes of the client's bytes.
@@ -44,29 +43,56 @@ pub fn content_type(tty: bool, named: bool, spoken: Spoken) -> &'static str {
     if !tty && named && spoken.from(42) { MULTIPLEXED } else { RAW }
 }
 
-/// Takes the connection over.
-pub fn hijack(request: &HttpRequest, spoken: Spoken, engine: &Engine, attached: Attached, join: Join) -> HttpResponse {
+/// How long output waits for a client to take the head of its answer.
+const HEAD_LIMIT: Duration = Duration::from_secs(2);
+
+/// Takes the connection over at once; the streams are joined when `attached` ends, and why they can't be is told in the stream, as dockerd does.
+pub async fn hijack<A>(request: &HttpRequest, spoken: Spoken, engine: &Engine, tty: bool, attached: A, join: Join) -> HttpResponse
+where
+    A: Future<Output = Result<Attached, EngineError>> + 'static,
+{
     let connection = request.conn_data::<Connection>();
     let asked = connection.map(Connection::hijack).unwrap_or_default();
-    let Attached { tty, output, input } = attached;
-    let done = CancellationToken::new();
     // A connection that is not handed over has no way in: its request has ended.
-    if let Some(client) = connection.and_then(Connection::client) {
-        let keys = if tty { join.detach } else { DetachKeys::none() };
-        actix_rt::spawn(pump(client, Feed { input, stdin: join.stdin, keys, done: done.clone() }));
-    }
-    let frames = Frames { output, tty, stdout: join.stdout, stderr: join.stderr, queue: VecDeque::new(), _done: done.clone().drop_guard() };
-    let stop = engine.stopping();
-    let ended = async move {
-        tokio::select! {
-            () = done.cancelled() => {}
-            () = stop => {}
+    let client = connection.and_then(Connection::client);
+    let reads = match connection {
+        Some(connection) => connection.reads().await,
+        None => None,
+    };
+    let done = CancellationToken::new();
+    let ended = {
+        let (done, stop) = (done.clone(), engine.stopping());
+        async move {
+            tokio::select! {
+                () = done.cancelled() => {}
+                () = stop => {}
+            }
         }
     };
-    // Old clients lose what comes in the same packet as the head.
-    let first = futures_util::stream::once(yield_now()).filter_map(|()| std::future::ready(None));
-    let rest = futures_util::stream::unfold(frames, |mut frames| async move { frames.next().await.map(|bytes| (bytes, frames)) });
-    let body = first.chain(rest).map(Ok::<_, Error>).take_until(Box::pin(ended));
+    // A start that has begun ends, whoever waits for it.
+    let attached = actix_rt::spawn(attached);
+    let frames = async move {
+        let attached = attached.await;
+        // Old clients lose what is there when they read the head: they look for it in a buffer that they throw away.
+        match reads {
+            Some(reads) => reads.next(HEAD_LIMIT).await,
+            None => tokio::task::yield_now().await,
+        }
+        let failed = |why: String| Frames::said(tty, format!("{why}\r\n"));
+        match attached {
+            Ok(Ok(Attached { output, input, .. })) => {
+                if let Some(client) = client {
+                    let keys = if tty { join.detach } else { DetachKeys::none() };
+                    actix_rt::spawn(pump(client, Feed { input, stdin: join.stdin, keys, done: done.clone() }));
+                }
+                Frames { output, tty, stdout: join.stdout, stderr: join.stderr, queue: VecDeque::new(), _done: Some(done.drop_guard()) }
+            }
+            Ok(Err(error)) => failed(error.chain()),
+            Err(_) => failed("the server could not start this".to_owned()),
+        }
+    };
+    let rest = |frames| futures_util::stream::unfold(frames, |mut frames: Frames| async move { frames.next().await.map(|bytes| (bytes, frames)) });
+    let body = futures_util::stream::once(frames).flat_map(rest).map(Ok::<_, Error>).take_until(Box::pin(ended));
     answer(asked, content_type(tty, asked == Hijack::Upgrade, spoken), body)
 }
 
@@ -86,18 +112,6 @@ fn answer(asked: Hijack, content_type: &'static str, body: impl futures_util::St
     answer
 }
 
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// The process's output as the client gets it.
 struct Frames {
     output: tokio::sync::mpsc::Receiver<Output>,
@@ -107,10 +121,24 @@ struct Frames {
     /// A frame's header and payload are sent one after the other: nothing is copied.
     queue: VecDeque<Bytes>,
     /// Tells the way in that nobody is there any more.
-    _done: tokio_util::sync::DropGuard,
+    _done: Option<tokio_util::sync::DropGuard>,
 }
 
 impl Frames {
+    /// One text, and the end.
+    fn said(tty: bool, text: String) -> Self {
+        let mut frames = Self { output: tokio::sync::mpsc::channel(1).1, tty, stdout: true, stderr: true, queue: VecDeque::new(), _done: None };
+        frames.put(Stream::Stdout, text.into());
+        frames
+    }
+
+    fn put(&mut self, stream: Stream, bytes: Bytes) {
+        if !self.tty {
+            self.queue.push_back(Bytes::copy_from_slice(&header(stream, bytes.len() as u32)));
+        }
+        self.queue.push_back(bytes);
+    }
+
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(bytes) = self.queue.pop_front() {
@@ -125,10 +153,7 @@ impl Frames {
             if !wanted || bytes.is_empty() {
                 continue;
             }
-            if !self.tty {
-                self.queue.push_back(Bytes::copy_from_slice(&header(stream, bytes.len() as u32)));
-            }
-            self.queue.push_back(bytes);
+            self.put(stream, bytes);
         }
     }
 }

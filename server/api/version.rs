@@ -50,10 +50,17 @@ pub async fn negotiate(mut request: ServiceRequest, next: Next<BoxBody>) -> Resu
 
 fn take_version(request: &mut ServiceRequest) -> Result<(), ApiError> {
     let uri = request.uri().clone();
-    let Some((version, path)) = split(uri.path()) else { return Ok(()) };
-    let spoken = Spoken(version.spoken()?);
-    request.extensions_mut().insert(spoken);
-    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let path = match split(uri.path()) {
+        Some((version, path)) => {
+            request.extensions_mut().insert(Spoken(version.spoken()?));
+            path
+        }
+        None if uri.path().contains("//") => uri.path(),
+        None => return Ok(()),
+    };
+    // Clients put `/name`, as lists have it, behind `/containers/`.
+    let path = path.replace("//", "/");
+    let target = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
     let uri: Uri = target.parse().map_err(|_| ApiError::invalid("this is not a path"))?;
     request.match_info_mut().get_mut().update(&uri);
     request.head_mut().uri = uri;

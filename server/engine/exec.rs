@@ -98,7 +98,17 @@ impl Engine {
 
     /// Starts the session and joins its streams. Output that comes before the first read is not lost.
     pub async fn start_exec(&self, caller: &Caller, id: &ExecId, size: Option<TermSize>) -> Result<Attached> {
+        self.begin_exec(caller, id, size)?.await
+    }
+
+    /// The same in two steps: whether it may start is known at once, whether its program could be executed when the future ends.
+    pub fn begin_exec(&self, caller: &Caller, id: &ExecId, size: Option<TermSize>) -> Result<impl Future<Output = Result<Attached>> + Send + use<>> {
         let (container, entry, exec) = self.prepare_exec(caller, id, size)?;
+        let (engine, id) = (self.clone(), id.clone());
+        Ok(async move { engine.start_prepared(container, id, entry, exec).await })
+    }
+
+    async fn start_prepared(&self, container: Arc<Container>, id: ExecId, entry: ExecEntry, exec: Exec) -> Result<Attached> {
         let spec = &entry.spec;
         let attach = Attach {
             session: Session::Exec(id.clone()),
@@ -109,8 +119,8 @@ impl Engine {
             lossless: true,
             acks: false,
         };
-        let client = self.launch_exec(&container, id, Exec { attach: Some(attach), ..exec }).await?;
-        let (engine, of, id) = (self.clone(), container, id.clone());
+        let client = self.launch_exec(&container, &id, Exec { attach: Some(attach), ..exec }).await?;
+        let (engine, of) = (self.clone(), container);
         Ok(join(&self.inner.handle, client, entry.spec.tty, move |ended| engine.note_exec_end(&of, &id, ended.exit_code)))
     }
 
@@ -123,24 +133,25 @@ impl Engine {
     fn prepare_exec(&self, caller: &Caller, id: &ExecId, size: Option<TermSize>) -> Result<(Arc<Container>, ExecEntry, Exec)> {
         let (container, entry) = self.find_exec(id)?;
         authorize(caller, if entry.spec.privileged { Action::ReachHost } else { Action::Exec })?;
-        if entry.started {
-            return Err(EngineError::said(Kind::Conflict, format!("Error: Exec command {id} has already run")));
-        }
         self.needs_live(&container)?;
         let mut spec = entry.spec.clone();
         spec.term_size = size.or(spec.term_size);
         let exec = self.exec_request(&container, id, &spec)?;
         if let Some(known) = container.lock().execs.get_mut(id) {
+            if known.started {
+                return Err(EngineError::said(Kind::Conflict, format!("Error: Exec command {id} has already run")));
+            }
             known.started = true;
+            known.spec.term_size = spec.term_size;
         }
         Ok((container, entry, exec))
     }
 
-    /// The process of a session: the container's own rights, environment and folder unless the wish says otherwise.
+    /// The process of a session: the container's own rights, limits, environment and folder unless the wish says otherwise.
     pub(crate) fn exec_request(&self, container: &Container, id: &ExecId, spec: &ExecSpec) -> Result<Exec> {
-        let (mut security, own, groups, ulimits) = {
+        let (mut security, own, groups, ulimits, oom_score_adj) = {
             let live = container.lock();
-            (live.spec.security.clone(), live.process.clone(), live.spec.group_add.clone(), live.spec.ulimits.clone())
+            (live.spec.security.clone(), live.process.clone(), live.spec.group_add.clone(), live.spec.ulimits.clone(), live.spec.oom_score_adj)
         };
         security.privileged |= spec.privileged;
         let invalid = |error: gantry_plan::spec::SpecError| EngineError::said(Kind::Invalid, error.to_string());
@@ -158,6 +169,7 @@ impl Engine {
         process.set_capabilities(Some(capability_sets(&names).map_err(invalid)?));
         process.set_rlimits(Some(rlimits(&ulimits).map_err(invalid)?));
         process.set_no_new_privileges(Some(security.no_new_privileges));
+        process.set_oom_score_adj(oom_score_adj);
         process.set_apparmor_profile(apparmor(&security));
         let process = serde_json::to_value(&process).map_err(|source| EngineError::caused(Kind::Internal, "describe the process", source))?;
         let user = if spec.user.is_empty() { own.user } else { spec.user.clone() };
@@ -177,6 +189,7 @@ impl Engine {
     /// Asks the monitor to start a session; returns the connection, which is its stream if the request said so.
     pub(crate) async fn launch_exec(&self, container: &Arc<Container>, id: &ExecId, exec: Exec) -> Result<Client> {
         let command = container.lock().execs.get(id).map(|known| known.spec.args.join(" ")).unwrap_or_default();
+        let size = exec.size;
         let launch = async {
             let mut client = Client::connect(&self.socket(&container.id)).await?;
             match client.request(Request::Exec(exec)).await? {
@@ -186,8 +199,13 @@ impl Engine {
         };
         match launch.await {
             Ok((client, pid)) => {
-                if let Some(known) = container.lock().execs.get_mut(id) {
+                let wanted = container.lock().execs.get_mut(id).and_then(|known| {
                     known.started(pid, now_ms());
+                    known.spec.term_size.filter(|_| known.spec.tty)
+                });
+                // A client may resize its terminal while the session starts; one that has ended again needs no size.
+                if let Some(wanted) = wanted.filter(|wanted| Some(*wanted) != size) {
+                    let _ = self.ask(container, Request::Resize { session: Session::Exec(id.clone()), size: wanted }).await;
                 }
                 self.tell(container, format!("exec_start: {command}"), [("execID", id.to_string())]);
                 Ok(client)
@@ -222,11 +240,12 @@ impl Engine {
     /// Before the start the size is kept for it.
     pub async fn resize_exec(&self, caller: &Caller, id: &ExecId, size: TermSize) -> Result<()> {
         authorize(caller, Action::Exec)?;
-        let (container, entry) = self.find_exec(id)?;
-        if let Some(known) = container.lock().execs.get_mut(id) {
+        let (container, _) = self.find_exec(id)?;
+        let runs = container.lock().execs.get_mut(id).is_some_and(|known| {
             known.spec.term_size = Some(size);
-        }
-        if entry.running && entry.spec.tty {
+            known.running && known.spec.tty
+        });
+        if runs {
             self.ask(&container, Request::Resize { session: Session::Exec(id.clone()), size }).await?;
         }
         Ok(())

@@ -57,8 +57,10 @@ impl Engine {
         let (sender, entries) = mpsc::channel(BATCHES);
         let wake = if query.follow { self.wake_at_end(&container, &sender)? } else { None };
         let folder = self.data_dir(&container.id);
+        // What is open can be read to its end, also when the container is removed meanwhile.
+        let open = self.inner.handle.spawn_blocking(move || Open::new(folder, &query, wake)).await??;
         self.inner.handle.spawn_blocking(move || {
-            if let Err(error) = read(&folder, &query, wake, &sender) {
+            if let Err(error) = open.read(&sender) {
                 let _ = sender.blocking_send(Err(error));
             }
         });
@@ -94,38 +96,56 @@ impl Engine {
     }
 }
 
-/// Reads on a thread that may block. `wake` is there for a reader that follows.
-fn read(folder: &Path, query: &LogQuery, wake: Option<OwnedFd>, sender: &mpsc::Sender<Result<Vec<LogEntry>>>) -> Result<()> {
-    let failed = |source: gantry_wire::logs::LogError| EngineError::caused(Kind::Internal, "read the container's log", source);
-    // Before the files are opened, so that nothing between is missed.
-    let watch = wake.map(|wake| Ok::<_, EngineError>((wake, watch(folder)?))).transpose()?;
-    let ns = |at: i128| u64::try_from(at).unwrap_or(0);
-    let wanted = Query { stdout: query.stdout, stderr: query.stderr, since_ns: query.since_ns.map(ns), until_ns: query.until_ns.map(ns), tail: query.tail };
-    let mut reader = Reader::open(files(folder), wanted).map_err(failed)?;
-    loop {
-        if !hand_on(&mut reader, sender).map_err(failed)? || reader.is_done() {
-            return Ok(());
-        }
-        let Some((wake, inotify)) = &watch else { break };
-        match wait(wake, inotify) {
-            Wait::Grown { rotated: true } => files(folder).pop().into_iter().for_each(|file| reader.push(file)),
-            Wait::Grown { rotated: false } => {}
-            Wait::Ended => {
-                if !hand_on(&mut reader, sender).map_err(failed)? {
-                    return Ok(());
+/// A log that is open.
+struct Open {
+    folder: PathBuf,
+    reader: Reader<File>,
+    /// What wakes a reader that follows: the end, and the folder.
+    watch: Option<(OwnedFd, Inotify)>,
+}
+
+fn failed(source: gantry_wire::logs::LogError) -> EngineError {
+    EngineError::caused(Kind::Internal, "read the container's log", source)
+}
+
+impl Open {
+    /// `wake` is there for a reader that follows.
+    fn new(folder: PathBuf, query: &LogQuery, wake: Option<OwnedFd>) -> Result<Self> {
+        // Before the files are opened, so that nothing between is missed.
+        let watch = wake.map(|wake| Ok::<_, EngineError>((wake, watch(&folder)?))).transpose()?;
+        let ns = |at: i128| u64::try_from(at).unwrap_or(0);
+        let wanted = Query { stdout: query.stdout, stderr: query.stderr, since_ns: query.since_ns.map(ns), until_ns: query.until_ns.map(ns), tail: query.tail };
+        let reader = Reader::open(files(&folder), wanted).map_err(failed)?;
+        Ok(Self { folder, reader, watch })
+    }
+
+    /// Reads on a thread that may block.
+    fn read(mut self, sender: &mpsc::Sender<Result<Vec<LogEntry>>>) -> Result<()> {
+        loop {
+            if !hand_on(&mut self.reader, sender).map_err(failed)? || self.reader.is_done() {
+                return Ok(());
+            }
+            let Some((wake, inotify)) = &self.watch else { break };
+            match wait(wake, inotify) {
+                Wait::Grown { rotated: true } => files(&self.folder).pop().into_iter().for_each(|file| self.reader.push(file)),
+                Wait::Grown { rotated: false } => {}
+                Wait::Ended => {
+                    if !hand_on(&mut self.reader, sender).map_err(failed)? {
+                        return Ok(());
+                    }
+                    break;
                 }
-                break;
             }
         }
+        let mut rest = Vec::new();
+        while let Some(line) = self.reader.next_rest() {
+            rest.push(entry(line));
+        }
+        if !rest.is_empty() {
+            let _ = sender.blocking_send(Ok(rest));
+        }
+        Ok(())
     }
-    let mut rest = Vec::new();
-    while let Some(line) = reader.next_rest() {
-        rest.push(entry(line));
-    }
-    if !rest.is_empty() {
-        let _ = sender.blocking_send(Ok(rest));
-    }
-    Ok(())
 }
 
 /// Everything that is written now. False once the client is gone.

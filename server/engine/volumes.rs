@@ -44,19 +44,23 @@ impl Engine {
         list
     }
 
-    /// Makes a volume if it is not there; a new one takes the image's content of its place.
+    /// Makes a volume if it is not there; one that is new or empty takes the image's content of its place.
     pub(crate) async fn ensure_volume(&self, name: &str, anonymous: bool, image: &Digest, spec: &ContainerSpec) -> Result<()> {
         check_name(name)?;
         let folder = self.volume_dir(name);
         let fresh = !folder.exists();
         if fresh {
             std::fs::create_dir_all(&folder).map_err(EngineError::io(format!("make {}", folder.display())))?;
-            let mount = spec.mounts.iter().find(|mount| matches!(&mount.kind, MountKind::Volume { name: of, .. } if of == name));
-            let no_copy = mount.is_some_and(|mount| matches!(mount.kind, MountKind::Volume { no_copy: true, .. }));
-            if let Some(mount) = mount {
-                let (engine, id, target) = (self.clone(), image.clone(), mount.target.clone());
-                tokio::task::spawn_blocking(move || engine.fill_volume(&id, &target, &folder, no_copy)).await??;
-            }
+        }
+        let place = spec.mounts.iter().find_map(|mount| match &mount.kind {
+            MountKind::Volume { name: of, no_copy } if of == name => Some((mount.target.clone(), *no_copy)),
+            _ => None,
+        });
+        if let Some((target, no_copy)) = place
+            && (fresh || (!no_copy && is_empty(&folder)))
+        {
+            let (engine, id) = (self.clone(), image.clone());
+            tokio::task::spawn_blocking(move || engine.fill_volume(&id, &target, &folder, no_copy)).await??;
         }
         volumes::ensure(&self.inner.db, name, anonymous, now_ms()).await?;
         Ok(())
@@ -180,14 +184,20 @@ impl Engine {
     }
 }
 
+fn is_empty(folder: &std::path::Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 fn check_name(name: &str) -> Result<()> {
     let good =
         name.len() <= 255 && name.len() >= 2 && name.bytes().enumerate().all(|(i, b)| b.is_ascii_alphanumeric() || (i > 0 && matches!(b, b'_' | b'.' | b'-')));
     if good {
         return Ok(());
     }
-    Err(EngineError::said(
+    let name: String = name.chars().take(255).collect();
+    Err(EngineError::hinted(
         Kind::Invalid,
-        format!("create {name:?}: a volume name has letters, digits, '_', '.' and '-', two at least, and begins with a letter or digit"),
+        format!("create {name}: {name:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed, two at least"),
+        "a folder of the host is given by its absolute path",
     ))
 }

@@ -1,6 +1,7 @@
 //! Tests on the real kernel, as root, through `gantry serve` and the command line.
 
 mod archives;
+mod clients;
 mod cycles;
 mod demo;
 mod docker_cli;

@@ -39,7 +39,7 @@ async fn join(engine: &Engine, caller: &Caller, id: &str, params: &Params) -> Ap
 
 pub async fn attach(request: HttpRequest, engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, id: Path<String>, params: Params) -> ApiResult {
     let (attached, join) = join(&engine, &caller, &id, &params).await?;
-    Ok(hijack(&request, spoken, &engine, attached, join))
+    Ok(hijack(&request, spoken, &engine, attached.tty, std::future::ready(Ok(attached)), join).await)
 }
 
 pub async fn attach_ws(request: HttpRequest, engine: Data<Engine>, Peer(caller): Peer, id: Path<String>, params: Params, body: Payload) -> ApiResult {

@@ -65,7 +65,12 @@ fn base(input: &SpecInput<'_>) -> Vec<Mount> {
     ];
     match wish.ipc_mode {
         IpcMode::Host => {
-            list.push(mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));
+            // One made anew shows the host's queues too, also where the host has not mounted them; a user namespace may not make it.
+            list.push(if user_namespace {
+                mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"])
+            } else {
+                mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])
+            });
             list.push(mount("/dev/shm", "bind", "/dev/shm", &["rbind", "nosuid", "noexec", "nodev"]));
         }
         IpcMode::None => list.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])),

@@ -1,0 +1,25 @@
+//! Docker's library for Python (python3-docker) as a client of our socket. The cases are in `tests/clients`; they pass against dockerd as well.
+
+use crate::support::{self, Server};
+use std::path::Path;
+use std::process::Command;
+
+/// Runs one file of cases against a server of its own.
+#[track_caller]
+fn passes(cases: &str) {
+    let server = Server::start();
+    // Debian's Python, which has Debian's packages.
+    let mut python = Command::new("/usr/bin/python3");
+    python.args(["-W", "ignore", "-m", "unittest", cases]);
+    python.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients"));
+    python.env("PYTHONDONTWRITEBYTECODE", "1").env("DOCKER_HOST", format!("unix://{}", server.path("run/gantry.sock").display()));
+    let said = support::run(&mut python, &[]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    server.nothing_is_left();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_docker_py_asks_of_a_container_is_what_it_has() {
+    passes("test_run");
+}
