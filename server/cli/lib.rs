@@ -3,6 +3,7 @@
 
 mod client;
 mod commands;
+mod complete;
 mod copy;
 mod failure;
 mod flags;
@@ -32,6 +33,11 @@ fn run(args: Vec<OsString>) -> Result<i32, Failure> {
     match parse::parse(args)? {
         parse::Asked::Text(text) => {
             parse::print(&text)?;
+            Ok(0)
+        }
+        parse::Asked::Completion(words) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            parse::print(&runtime.block_on(complete::answer(&words)))?;
             Ok(0)
         }
         parse::Asked::Command(asked) => (asked.entry.run)(&asked.matches, Client::new(Host::find(asked.host.as_deref())?)),

@@ -14,6 +14,8 @@ use std::io::{IsTerminal, Write};
 pub enum Asked {
     /// Help or version: print it, code 0.
     Text(String),
+    /// A shell asks what may follow these words.
+    Completion(Vec<String>),
     Command(Box<Invocation>),
 }
 
@@ -36,6 +38,10 @@ pub fn parse(args: Vec<OsString>) -> Result<Asked, Failure> {
             "--help" | "-h" => return Ok(Asked::Text(help::root(width()))),
             "--version" | "-v" => return Ok(Asked::Text(format!("Gantry version {}\n", env!("CARGO_PKG_VERSION")))),
             "help" => return help_for(&rest.filter_map(|word| word.into_string().ok()).collect::<Vec<_>>()),
+            "__complete" => {
+                let words = rest.skip_while(|word| word == "--").map(|word| word.to_string_lossy().into_owned());
+                return Ok(Asked::Completion(words.collect()));
+            }
             "-H" | "--host" => match rest.next().and_then(|value| value.into_string().ok()) {
                 Some(value) => host = Some(value),
                 None => return Err(Failure::usage(format!("{text} needs an address")).hint("give unix:///run/gantry/gantry.sock or tcp://HOST:PORT")),

@@ -2,11 +2,11 @@
 
 use super::{CHAPTERS, FAMILIES};
 use crate::client::Client;
+use crate::complete;
 use crate::failure::{Attempt, Failure};
 use crate::parse::{build, print};
 use crate::tree::Verb;
 use clap::{Arg, ArgAction, Args, Command};
-use clap_complete::Shell;
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -21,10 +21,11 @@ impl Verb for Completion {
     const EXAMPLE: &'static str = "completion bash > /etc/bash_completion.d/gantry";
 
     async fn run(self, _: Client) -> Result<i32, Failure> {
-        let shell: Shell = self.shell.parse().map_err(Failure::usage)?;
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut whole(), "gantry", &mut script);
-        print(&String::from_utf8_lossy(&script))?;
+        print(match self.shell.as_str() {
+            "bash" => complete::BASH,
+            "zsh" => complete::ZSH,
+            _ => complete::FISH,
+        })?;
         Ok(0)
     }
 }
@@ -32,16 +33,23 @@ impl Verb for Completion {
 #[derive(Args)]
 pub struct Man {
     #[arg(value_name = "FOLDER")]
-    folder: PathBuf,
+    folder: Option<PathBuf>,
 }
 
 impl Verb for Man {
-    const USAGE: &'static str = "FOLDER";
-    const ABOUT: &'static str = "Write a man page for each command into a folder";
+    const USAGE: &'static str = "[FOLDER]";
+    const ABOUT: &'static str = "Print the man page, or write one for each command into a folder";
     const EXAMPLE: &'static str = "man /usr/local/share/man/man1";
 
     async fn run(self, _: Client) -> Result<i32, Failure> {
-        clap_mangen::generate_to(whole(), &self.folder).attempt(|| format!("write man pages into {}", self.folder.display()))?;
+        let Some(folder) = self.folder else {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(whole()).render(&mut page).attempt(|| "make the man page".to_owned())?;
+            print(&String::from_utf8_lossy(&page))?;
+            return Ok(0);
+        };
+        std::fs::create_dir_all(&folder).attempt(|| format!("make the folder {}", folder.display()))?;
+        clap_mangen::generate_to(whole(), &folder).attempt(|| format!("write man pages into {}", folder.display()))?;
         Ok(0)
     }
 }

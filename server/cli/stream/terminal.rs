@@ -45,3 +45,40 @@ impl Drop for Raw {
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.before);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+    use std::io::Read;
+
+    /// The program of the test below, which runs it in a terminal; without one there is nothing to do.
+    #[test]
+    #[ignore = "run by the test of a panic"]
+    fn panics_in_raw_mode() {
+        if let Some(_raw) = Raw::enter() {
+            eprintln!("in raw mode: {:?}", tcgetattr(std::io::stdin()).expect("a terminal").local_modes);
+            panic!("as asked");
+        }
+    }
+
+    #[test]
+    fn a_panic_leaves_the_terminal_as_it_was() {
+        let pair = native_pty_system().openpty(PtySize::default()).expect("a pty");
+        let before = format!("{:?}", pair.master.get_termios());
+        let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
+        command.args(["--exact", "stream::terminal::tests::panics_in_raw_mode", "--ignored", "--nocapture"]);
+        let mut child = pair.slave.spawn_command(command).expect("start it");
+        let mut reader = pair.master.try_clone_reader().expect("read the pty");
+        let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+        // Its last word.
+        while !String::from_utf8_lossy(&seen).contains("test result") {
+            let count = reader.read(&mut buffer).expect("the slave is open");
+            seen.extend_from_slice(&buffer[..count]);
+        }
+        assert!(!child.wait().expect("wait").success());
+        let seen = String::from_utf8_lossy(&seen);
+        assert!(seen.contains("in raw mode") && !seen.contains("ECHO |") && !seen.contains("ICANON") && seen.contains("as asked"), "{seen}");
+        assert_eq!(format!("{:?}", pair.master.get_termios()), before);
+    }
+}

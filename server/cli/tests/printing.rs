@@ -41,7 +41,7 @@ const LIST: &str = r#"[{"Id":"0123456789abcdef0123456789abcdef0123456789abcdef01
 "SizeRw":1234,"SizeRootFs":5678000,"Labels":{"a.b":"<c>","z":"1"},"State":"running","Status":"Up 3 hours (healthy)","HostConfig":{"NetworkMode":"bridge"},
 "NetworkSettings":{"Networks":{"bridge":{}}},"Mounts":[{"Type":"volume","Name":"data","Source":"/v/data","Destination":"/data","Driver":"local","RW":true}]}]"#;
 
-const IMAGES: &str = r#"[{"Id":"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","ParentId":"","RepoTags":["busybox:latest","h:5000/b:1"],
+const IMAGES: &str = r#"[{"Id":"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","ParentId":"","RepoTags":["busybox:1","busybox:latest"],
 "RepoDigests":["busybox@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"],"Created":1700000000,"Size":1982000,"SharedSize":-1,
 "Labels":{},"Containers":2}]"#;
 
@@ -138,6 +138,25 @@ fn lists_print_as_dockers() {
     compare(lines.iter().map(|line| line.to_vec()));
 }
 
+#[test]
+fn bash_completes_commands_flags_and_names_on_the_server() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let host = format!("unix://{}", listen(&folder).display());
+    let complete = |line: &str| {
+        let script = "source <(\"$0\" completion bash); COMP_LINE=\"$0 $1\"; COMP_POINT=${#COMP_LINE}; _gantry; printf '%s ' \"${COMPREPLY[@]}\"";
+        let output = Command::new("bash").args(["-c", script]).arg(program()).arg(line).env("GANTRY_HOST", &host).output().expect("run bash");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(complete("sto"), "stop");
+    assert_eq!(complete("container pr"), "prune");
+    assert_eq!(complete("run --rm --read-o"), "--read-only");
+    assert_eq!(complete("stop w"), "web");
+    assert_eq!(complete("cp we"), "web:");
+    assert_eq!(complete("rmi busybox:l"), "latest");
+    assert_eq!(complete("run --restart=al"), "always");
+    assert_eq!(complete("--host unix:///none stop "), "");
+}
+
 /// Runs each line with both clients; all that differ are told at once.
 fn compare<'a>(lines: impl Iterator<Item = Vec<&'a str>>) {
     if !Command::new("docker").arg("--version").output().is_ok_and(|output| output.status.success()) {
@@ -145,9 +164,7 @@ fn compare<'a>(lines: impl Iterator<Item = Vec<&'a str>>) {
         return;
     }
     let folder = tempfile::tempdir().expect("a scratch folder");
-    let socket = folder.path().join("sock");
-    let listener = UnixListener::bind(&socket).expect("a socket");
-    std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(std::thread::spawn(move || serve(&stream)))));
+    let socket = listen(&folder);
     let said = |program: &PathBuf, line: &[&str]| {
         let mut command = Command::new(program);
         command.args(["-H", &format!("unix://{}", socket.display())]).args(line).env("DOCKER_CONFIG", folder.path()).env("TZ", "UTC").stdin(Stdio::null());
@@ -172,6 +189,14 @@ fn compare<'a>(lines: impl Iterator<Item = Vec<&'a str>>) {
 fn program() -> PathBuf {
     let tests = std::env::current_exe().expect("this program");
     tests.ancestors().nth(2).expect("the target folder").join("examples/gantry-cli")
+}
+
+/// A server that gives the answers above.
+fn listen(folder: &tempfile::TempDir) -> PathBuf {
+    let socket = folder.path().join("sock");
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(std::thread::spawn(move || serve(&stream)))));
+    socket
 }
 
 /// Answers one request and closes.

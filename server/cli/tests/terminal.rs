@@ -209,12 +209,14 @@ fn the_detach_keys_leave_and_are_not_passed_on() {
 
 #[test]
 fn a_signal_ends_the_session_and_leaves_the_terminal_as_it_was() {
-    let session = Session::start(&["run", "-it", "img"]);
-    session.screen.want("ready");
-    let id = session.child.process_id().expect("it runs");
-    let killed = std::process::Command::new("kill").args(["-TERM", &id.to_string()]).status().expect("run kill");
-    assert!(killed.success());
-    assert_eq!(session.end(), 128 + 15);
+    for (name, number) in [("TERM", 15), ("HUP", 1), ("QUIT", 3), ("INT", 2)] {
+        let session = Session::start(&["run", "-it", "img"]);
+        session.screen.want("ready");
+        let id = session.child.process_id().expect("it runs");
+        let killed = std::process::Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().expect("run kill");
+        assert!(killed.success());
+        assert_eq!(session.end(), 128 + number, "{name}");
+    }
 }
 
 #[test]
