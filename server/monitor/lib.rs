@@ -11,6 +11,7 @@ mod ground;
 mod lifecycle;
 mod log;
 mod monitor;
+mod names;
 mod network;
 mod output;
 mod poll;

@@ -113,8 +113,12 @@ impl Monitor {
         });
         let created = created.inspect_err(|_| ground.undo())?;
         let pid = created.pid;
-        let begun = ground.network.join(launch, pid).and_then(|()| Ok(created.start()?));
-        let mut running = begun.inspect_err(|_| ground.undo())?;
+        let joined = ground.network.join(launch, pid).and_then(|()| self.serve_names(pid));
+        let begun = joined.and_then(|()| Ok(created.start()?));
+        let mut running = begun.inspect_err(|_| {
+            self.forget_names();
+            ground.undo();
+        })?;
         drop(spec);
         pipes.take_terminal(running.terminal.take())?;
         self.adopt_run(running, pipes, ground)?;
@@ -152,6 +156,9 @@ impl Monitor {
     /// What may take its time, after everybody knows that the run began or ended.
     pub(crate) fn tidy(&mut self) {
         self.left = None;
+        if let Some(names) = &mut self.names {
+            names.settle();
+        }
         if let Some(Err(error)) = self.run.as_ref().map(|run| run.ground.network.tidy()) {
             self.tell(EventKind::Error { message: error.to_string() });
         }
@@ -239,6 +246,7 @@ impl Monitor {
         let Some(mut run) = self.run.take() else { return };
         self.sessions[0].input.reset();
         self.check_memory(&run.ground);
+        self.forget_names();
         let mut place = std::mem::take(&mut run.ground.network);
         if let Err(error) = place.leave() {
             self.tell(EventKind::Error { message: error.to_string() });

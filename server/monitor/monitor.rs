@@ -5,11 +5,12 @@ use crate::error::{Attempt, Result};
 use crate::files::{self, now_ns};
 use crate::lifecycle::Run;
 use crate::log::Log;
+use crate::names;
 use crate::network::Place;
 use crate::poll::{Poll, READ, Ready, Timer, Timers, Token, WRITE};
 use crate::session::{CHUNK, MAIN, Session};
 use gantry_model::State;
-use gantry_wire::monitor::{Event, EventKind, Exit, Launch, Status, files as names};
+use gantry_wire::monitor::{Event, EventKind, Exit, Launch, Status, files as file};
 use rustix::event::epoll::EventFlags;
 use rustix::net::{SocketFlags, accept_with};
 use std::os::fd::OwnedFd;
@@ -48,6 +49,8 @@ pub(crate) struct Monitor {
     pub log: Option<Log>,
     /// The network of a run that has ended: letting go of it takes time.
     pub left: Option<Place>,
+    /// Answers questions for names, for a run on networks of users.
+    pub names: Option<names::Server>,
     /// Shared by all reading and sending; empty between the turns.
     pub buffer: Vec<u8>,
     /// A stop was asked for: no restart follows.
@@ -65,7 +68,7 @@ pub(crate) struct Monitor {
 impl Monitor {
     pub(crate) fn new(inherited: Inherited) -> Result<Self> {
         let Inherited { folders, listener, pid_file } = inherited;
-        let launch = Launch::parse(&files::read(&folders.data.join(names::LAUNCH))?)?;
+        let launch = Launch::parse(&files::read(&folders.data.join(file::LAUNCH))?)?;
         let poll = Poll::new().attempting("make an epoll descriptor")?;
         poll.add(&listener, Token::Listener, READ).attempting("wait for clients")?;
         let status = Status { monitor_pid: std::process::id() as i32, restart: launch.restart, ..Status::default() };
@@ -81,6 +84,7 @@ impl Monitor {
             run: None,
             log: None,
             left: None,
+            names: None,
             buffer: Vec::new(),
             stopped: false,
             waited_ms: None,
@@ -108,8 +112,8 @@ impl Monitor {
             self.clients.iter_mut().filter(|client| client.closing && !client.has_unsent()).for_each(|client| client.deaf = true);
             self.drop_gone();
         }
-        let _ = std::fs::remove_file(self.folders.run.join(names::SOCKET));
-        let _ = std::fs::remove_file(self.folders.run.join(names::PID));
+        let _ = std::fs::remove_file(self.folders.run.join(file::SOCKET));
+        let _ = std::fs::remove_file(self.folders.run.join(file::PID));
         Ok(())
     }
 
@@ -122,6 +126,7 @@ impl Monitor {
             Token::Stdin(key) => self.feed_input(key),
             Token::Process(key) => self.process_ended(key),
             Token::Oom => self.out_of_memory(),
+            Token::Names(part) => self.names_ready(part, ready.hung_up),
         }
     }
 
@@ -130,6 +135,7 @@ impl Monitor {
             Timer::Idle | Timer::Leave => self.leave_now(),
             Timer::Kill => self.kill(),
             Timer::Restart => self.restart(),
+            Timer::Names => self.names_expired(),
             Timer::Tidy => self.tidy(),
             Timer::Drain(key) => self.drained(key),
             Timer::Close(key) => self.kill_session(key),
@@ -180,7 +186,7 @@ impl Monitor {
 
     /// Writes `state.json` before anybody is told.
     pub(crate) fn write_state(&self) -> Result<()> {
-        files::replace(&self.folders.run, names::STATE, &self.status)
+        files::replace(&self.folders.run, file::STATE, &self.status)
     }
 
     /// Tells subscribers. What can't be written is told too: the container goes on.

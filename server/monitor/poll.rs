@@ -16,6 +16,8 @@ pub(crate) enum Token {
     Stdin(u32),
     Process(u32),
     Oom,
+    /// A part of the name server.
+    Names(u32),
 }
 
 impl Token {
@@ -28,6 +30,7 @@ impl Token {
             Self::Stdin(key) => (4, key),
             Self::Process(key) => (5, key),
             Self::Oom => (6, 0),
+            Self::Names(part) => (7, part),
         };
         (tag << 32) | u64::from(key)
     }
@@ -41,7 +44,8 @@ impl Token {
             3 => Self::Stderr(key),
             4 => Self::Stdin(key),
             5 => Self::Process(key),
-            _ => Self::Oom,
+            6 => Self::Oom,
+            _ => Self::Names(key),
         }
     }
 }
@@ -118,6 +122,8 @@ pub(crate) enum Timer {
     Forget(u32),
     /// The monitor has waited long enough for its clients.
     Leave,
+    /// A question for a name, or a connection for some, has waited long enough.
+    Names,
 }
 
 #[derive(Debug, Default)]
@@ -154,7 +160,16 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        for token in [Token::Listener, Token::Client(7), Token::Stdout(0), Token::Stderr(u32::MAX), Token::Stdin(1), Token::Process(9), Token::Oom] {
+        for token in [
+            Token::Listener,
+            Token::Client(7),
+            Token::Stdout(0),
+            Token::Stderr(u32::MAX),
+            Token::Stdin(1),
+            Token::Process(9),
+            Token::Oom,
+            Token::Names(3 << 16 | 7),
+        ] {
             assert_eq!(Token::of(token.number()), token);
         }
     }

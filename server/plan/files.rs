@@ -37,7 +37,12 @@ pub enum AskingFrom {
     Bridge,
     /// Nowhere.
     Nowhere,
+    /// Networks of users: the container's monitor answers, and asks others.
+    Networks,
 }
+
+/// Where a container's monitor answers. Source: docker, `libnetwork/resolver.go`.
+const MONITOR: &str = "127.0.0.11";
 
 /// Asked when the host's own servers can't be reached from a bridge. Source: moby `libnetwork/internal/resolvconf`, `defaultIPv4NSs`.
 const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
@@ -55,6 +60,11 @@ fn values(host: &str, key: &str) -> Vec<String> {
     host.lines().filter_map(of_key).flatten().collect()
 }
 
+/// The name servers in a resolv.conf that can be asked by address alone: those on one link only are left out.
+pub fn name_servers(host: &str) -> Vec<IpAddr> {
+    values(host, "nameserver").iter().filter_map(|server| server.parse().ok()).collect()
+}
+
 /// The address of a server, without its zone.
 fn address(server: &str) -> Option<IpAddr> {
     server.split('%').next().and_then(|ip| ip.parse().ok())
@@ -67,11 +77,18 @@ fn address(server: &str) -> Option<IpAddr> {
 pub fn resolv_conf(host: &str, from: AskingFrom, dns: &[String], search: &[String], options: &[String]) -> Result<String, String> {
     let mut text = String::new();
     let mut servers = if dns.is_empty() { values(host, "nameserver") } else { dns.to_vec() };
-    if dns.is_empty() {
+    for server in &servers {
+        if !dns.is_empty() {
+            address(server).ok_or_else(|| server.clone())?;
+        }
+    }
+    if from == AskingFrom::Networks {
+        servers = vec![MONITOR.to_owned()];
+    } else if dns.is_empty() {
         let reaches = |ip: IpAddr| match from {
             AskingFrom::Host => true,
             AskingFrom::Bridge => ip.is_ipv4() && !ip.is_loopback(),
-            AskingFrom::Nowhere => !ip.is_loopback(),
+            AskingFrom::Nowhere | AskingFrom::Networks => !ip.is_loopback(),
         };
         servers.retain(|server| address(server).is_some_and(reaches));
         if servers.is_empty() && from == AskingFrom::Bridge {
@@ -79,11 +96,15 @@ pub fn resolv_conf(host: &str, from: AskingFrom, dns: &[String], search: &[Strin
         }
     }
     for server in &servers {
-        address(server).ok_or_else(|| server.clone())?;
         let _ = writeln!(text, "nameserver {server}");
     }
     let search = if search.is_empty() { values(host, "search") } else { search.iter().filter(|domain| domain.as_str() != ".").cloned().collect() };
-    let options = if options.is_empty() { values(host, "options") } else { options.to_vec() };
+    let mut options = if options.is_empty() { values(host, "options") } else { options.to_vec() };
+    // A name without a dot is one of ours: it is asked for as it is before a domain is tried.
+    let keeps_dots = |option: &String| option.strip_prefix("ndots:").is_some_and(|dots| dots.parse::<u32>().is_ok_and(|dots| dots > 0));
+    if from == AskingFrom::Networks && !options.iter().any(keeps_dots) {
+        options.push("ndots:0".to_owned());
+    }
     for (key, values) in [("search", search), ("options", options)] {
         let clean: Vec<_> = values.into_iter().filter(|value| !value.chars().any(char::is_control)).collect();
         if !clean.is_empty() {
@@ -139,6 +160,19 @@ mod tests {
         assert_eq!(text(AskingFrom::Host, &[], &[]), "nameserver 127.0.0.53\nnameserver 10.0.0.2\nnameserver fd00::1%eth0\nsearch a.example\n");
         assert_eq!(text(AskingFrom::Bridge, &["1.1.1.1".into()], &[".".into()]), "nameserver 1.1.1.1\n");
         assert_eq!(text(AskingFrom::Bridge, &["127.0.0.1".into()], &[".".into()]), "nameserver 127.0.0.1\n");
+    }
+
+    #[test]
+    fn a_container_on_networks_of_users_asks_its_monitor() {
+        let host = "nameserver 127.0.0.53\nnameserver fe80::1%eth0\nsearch a.example\noptions edns0 trust-ad\n";
+        let text = |dns: &[String], search: &[String], options: &[String]| resolv_conf(host, AskingFrom::Networks, dns, search, options);
+        let of_host = "nameserver 127.0.0.11\nsearch a.example\noptions edns0 trust-ad ndots:0\n";
+        assert_eq!(text(&[], &[], &[]).as_deref(), Ok(of_host));
+        assert_eq!(text(&["10.0.0.9".into()], &[], &[]).as_deref(), Ok(of_host));
+        let asked = text(&[], &["b.example".into()], &["ndots:2".into()]);
+        assert_eq!(asked.as_deref(), Ok("nameserver 127.0.0.11\nsearch b.example\noptions ndots:2\n"));
+        assert_eq!(text(&["nonsense".into()], &[], &[]), Err("nonsense".to_owned()));
+        assert_eq!(name_servers(host), ["127.0.0.53".parse::<IpAddr>().expect("an address")]);
     }
 
     #[test]

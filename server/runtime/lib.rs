@@ -10,6 +10,7 @@ mod idmap;
 mod init;
 pub mod inside;
 mod mounts;
+pub mod nameserver;
 pub mod netlink;
 pub mod nft;
 pub mod oci;

@@ -37,14 +37,16 @@ impl Namespace {
         self.fd.as_fd()
     }
 
-    /// Runs `act` in it and comes back.
-    pub(super) fn inside<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Runs `act` in it and comes back. A process that can't come back ends: nothing it does afterwards would be where it should.
+    pub(crate) fn inside<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
         let own = Self::open("/proc/thread-self/ns/net")?;
         let enter = |namespace: &Self| move_into_link_name_space(namespace.fd(), Some(LinkNameSpaceType::Network));
         enter(self).attempting(|| "enter the container's network namespace".to_owned())?;
         let result = act();
-        // There is no way to go on in the wrong one, and no reason why it should fail.
-        enter(&own).attempting(|| "come back from the container's network namespace".to_owned())?;
+        if let Err(errno) = enter(&own) {
+            eprintln!("come back from the container's network namespace: {errno}");
+            std::process::abort();
+        }
         result
     }
 

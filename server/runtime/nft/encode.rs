@@ -216,6 +216,28 @@ pub(super) fn rule(m: &mut Attributes<'_>, table: &str, chain: &str, rule: &Rule
     m.bytes(name::RULE_USERDATA, &comment(tag));
 }
 
+/// Leads what goes to port 53 of `server` to another of its ports.
+pub(super) fn questions(m: &mut Attributes<'_>, table: &str, chain: &str, server: Ipv4Addr, protocol: Protocol, port: u16) {
+    const L4PROTO: u32 = 16;
+    const DESTINATION: u32 = 1;
+    m.text(name::RULE_TABLE, table).text(name::RULE_CHAIN, chain);
+    m.nest(name::RULE_EXPRESSIONS, |m| {
+        part(m, &Part::Destination(server, 32));
+        meta(m, L4PROTO, REGISTER);
+        compare(m, EQUAL, &[protocol_number(protocol)]);
+        payload(m, true, 2, 2, REGISTER);
+        compare(m, EQUAL, &53_u16.to_be_bytes());
+        expression(m, "immediate", |m| {
+            m.be32(1, REGISTER).nest(2, |m| {
+                m.bytes(name::DATA_VALUE, &port.to_be_bytes());
+            });
+        });
+        expression(m, "nat", |m| {
+            m.be32(1, DESTINATION).be32(2, Family::Ip as u32).be32(5, REGISTER);
+        });
+    });
+}
+
 /// The register that most values go through, and the four-byte ones of a concatenation.
 const REGISTER: u32 = 1;
 const WORDS: u32 = 8;

@@ -4,9 +4,11 @@
 
 mod encode;
 mod list;
+mod redirect;
 mod watch;
 
 pub use list::{Obstacle, obstacles};
+pub use redirect::Redirect;
 pub use watch::Watch;
 
 use crate::netlink::{Attributes, Batch, CREATE, EXCLUSIVE, NetworkError, Socket};
