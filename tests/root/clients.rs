@@ -23,3 +23,33 @@ fn passes(cases: &str) {
 fn what_docker_py_asks_of_a_container_is_what_it_has() {
     passes("test_run");
 }
+
+#[test]
+#[ignore = "needs root"]
+fn docker_py_leads_a_container_through_its_life() {
+    passes("test_life");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn docker_py_executes_programs_in_a_container() {
+    passes("test_exec");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn docker_py_keeps_images() {
+    passes("test_images");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn docker_py_keeps_volumes() {
+    passes("test_volumes");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn docker_py_knows_networks() {
+    passes("test_networks");
+}

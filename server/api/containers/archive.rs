@@ -13,6 +13,8 @@ use base64::prelude::BASE64_STANDARD;
 use gantry_engine::{Change, ChangeKind, CommitWish, Engine, PathStat};
 use gantry_wire::docker::container::{Change as WireChange, Config, PathStat as WireStat};
 use gantry_wire::docker::image::Committed;
+use gantry_wire::docker::json::{Empty, Words};
+use std::collections::BTreeMap;
 
 const STAT: &str = "X-Docker-Container-Path-Stat";
 
@@ -64,14 +66,12 @@ fn change(change: &Change) -> WireChange {
 }
 
 pub async fn commit(engine: Data<Engine>, Peer(caller): Peer, params: Params, Json(config): Json<Config>) -> ApiResult {
-    if config != Config::default() {
-        return Err(ApiError::unsupported("a configuration can't be sent with commit: name what changes with changes"));
-    }
     let name = match params.text("repo") {
         "" => None,
         repo => Some(reference(repo, params.text("tag"))?),
     };
-    let changes = params.each("changes").flat_map(str::lines).map(str::to_owned).filter(|line| !line.trim().is_empty()).collect();
+    let lines = params.each("changes").flat_map(str::lines).map(str::to_owned).filter(|line| !line.trim().is_empty());
+    let changes = as_changes(&config)?.into_iter().chain(lines).collect();
     let wish = CommitWish {
         reference: name,
         author: params.text("author").to_owned(),
@@ -81,6 +81,26 @@ pub async fn commit(engine: Data<Engine>, Peer(caller): Peer, params: Params, Js
     };
     let id = engine.commit_container(&caller, params.text("container"), wish).await?;
     Ok(HttpResponse::Created().json(Committed { id: id.to_string() }))
+}
+
+/// What an image keeps of a configuration, as a Dockerfile would say it; the rest is a container's own.
+fn as_changes(config: &Config) -> ApiResult<Vec<String>> {
+    if config.healthcheck.is_some() || config.shell.is_some() {
+        return Err(ApiError::unsupported("a health check or shell can't be sent with commit yet: name it in a Dockerfile"));
+    }
+    let words = |name: &str, words: &Option<Words>| words.as_ref().map(|words| format!("{name} {}", serde_json::Value::from(words.0.clone())));
+    let text = |name: &str, value: &str| Some(format!("{name} {value}")).filter(|_| !value.is_empty());
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let keys = |name: &str, map: &Option<BTreeMap<String, Empty>>| map.iter().flatten().map(|(key, _)| format!("{name} {}", quoted(key))).collect::<Vec<_>>();
+    let mut list: Vec<String> =
+        [words("ENTRYPOINT", &config.entrypoint), words("CMD", &config.cmd), text("USER", &config.user)].into_iter().flatten().collect();
+    list.extend(text("WORKDIR", &config.working_dir).into_iter().chain(text("STOPSIGNAL", &config.stop_signal)));
+    list.extend(config.env.iter().flatten().filter(|pair| pair.contains('=')).map(|pair| format!("ENV {}", quoted(pair))));
+    list.extend(config.labels.iter().flatten().map(|(name, value)| format!("LABEL {}", quoted(&format!("{name}={value}")))));
+    list.extend(keys("EXPOSE", &config.exposed_ports));
+    list.extend(keys("VOLUME", &config.volumes));
+    list.extend(config.on_build.iter().flatten().map(|line| format!("ONBUILD {line}")));
+    Ok(list)
 }
 
 fn stat_header(stat: &PathStat) -> String {

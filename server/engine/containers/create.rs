@@ -122,7 +122,7 @@ impl Engine {
     }
 }
 
-fn name_taken(name: &ContainerName, owner: Option<&str>) -> EngineError {
+pub(super) fn name_taken(name: &ContainerName, owner: Option<&str>) -> EngineError {
     let by = owner.map(|id| format!(" by container \"{id}\"")).unwrap_or_default();
     EngineError::hinted(
         Kind::Conflict,

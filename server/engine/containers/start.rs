@@ -1,11 +1,12 @@
 //! Start, restart, pause and the small verbs of a running container.
 
+use super::create::name_taken;
 use crate::authorize::authorize;
 use crate::clock::now_ms;
 use crate::monitor::{Client, refused};
 use crate::registry::Container;
 use crate::{Engine, EngineError, Result};
-use gantry_model::{Action, Caller, ContainerName, ContainerSpec, IpcMode, Kind, NetworkMode, PidMode, Signal, State, TermSize};
+use gantry_model::{Action, Caller, ContainerId, ContainerName, ContainerSpec, IpcMode, Kind, NetworkMode, PidMode, Signal, State, TermSize};
 use gantry_store::containers::{self, Desired};
 use gantry_wire::monitor::{Reply, Request, Session, files};
 use std::path::Path;
@@ -219,7 +220,7 @@ impl Engine {
             return Err(EngineError::said(Kind::Invalid, "Renaming a container with the same name as its current name"));
         }
         containers::rename(&self.inner.db, &container.id, &name).await.map_err(|error| match error.kind() {
-            Kind::Conflict => EngineError::said(Kind::Conflict, format!("Conflict. The container name \"/{name}\" is already in use.")),
+            Kind::Conflict => name_taken(&name, self.inner.containers.has_name(&name).as_ref().map(ContainerId::as_str)),
             _ => error.into(),
         })?;
         container.lock().name = name;
