@@ -69,7 +69,7 @@ async fn start(
         true if spec.tty => Stdin::Stays,
         true => Stdin::Ends,
     };
-    let join = Join { stdin, stdout: true, stderr: true, detach: DetachKeys::parse("")? };
+    let join = Join { stdin, stdout: true, stderr: true, detach: DetachKeys::parse("")?, hang_up: spec.tty.then_some(id) };
     Ok(hijack(&request, spoken, &engine, spec.tty, attached, join).await)
 }
 

@@ -10,9 +10,12 @@ use gantry_wire::docker::{BadJson, Filters, parse};
 use serde::de::DeserializeOwned;
 use std::future::{Ready, ready};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// JSON bodies are small; seccomp profiles are the largest part of them.
 pub const MAX_BODY: usize = 4 << 20;
+/// One that comes slower is refused.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The pairs of a query, in their order.
 pub struct Params(Vec<(String, String)>);
@@ -81,7 +84,8 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let body = Bytes::from_request(request, payload);
         Box::pin(async move {
-            let body = body.await.map_err(|_| ApiError::new(gantry_model::Kind::TooLarge, format!("the body is cut short or larger than {MAX_BODY} bytes")))?;
+            let body = actix_rt::time::timeout(BODY_TIMEOUT, body).await.map_err(|_| ApiError::invalid("the body did not come in time"))?;
+            let body = body.map_err(|_| ApiError::new(gantry_model::Kind::TooLarge, format!("the body is cut short or larger than {MAX_BODY} bytes")))?;
             if !body.is_empty() && !is_json(&kind) {
                 return Err(ApiError::invalid(format!("unsupported Content-Type header ({kind}): must be 'application/json'")));
             }

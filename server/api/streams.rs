@@ -13,10 +13,16 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 use gantry_engine::{Attached, Engine, EngineError, Input, Output, OutputStream};
+use gantry_model::ExecId;
 use gantry_wire::docker::{MULTIPLEXED, RAW, Stream, header};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// What a client sent before it went may wait so long for the process.
+const LAST_INPUT: Duration = Duration::from_secs(10);
+/// The kernel tells within this that a client is gone.
+const TOLD_WITHIN: Duration = Duration::from_millis(200);
 
 /// What becomes of the client's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +42,8 @@ pub struct Join {
     pub stderr: bool,
     /// Looked for on terminals only.
     pub detach: DetachKeys,
+    /// A session that is hung up if its client is gone without a word: nobody can join it again.
+    pub hang_up: Option<ExecId>,
 }
 
 /// The content type of a stream. Multiplexed has a name of its own since 1.42, where the client could tell (`named`).
@@ -69,28 +77,35 @@ where
             }
         }
     };
-    // A start that has begun ends, whoever waits for it.
-    let attached = actix_rt::spawn(attached);
-    let frames = async move {
+    let hang_up = join.hang_up.map(|id| (engine.clone(), id));
+    // A start that has begun ends, whoever waits for it; and then the client's going is noticed.
+    let frames = actix_rt::spawn(async move {
         let attached = attached.await;
         // Old clients lose what is there when they read the head: they look for it in a buffer that they throw away.
         match reads {
             Some(reads) => reads.next(HEAD_LIMIT).await,
             None => tokio::task::yield_now().await,
         }
-        let failed = |why: String| Frames::said(tty, format!("{why}\r\n"));
         match attached {
-            Ok(Ok(Attached { output, input, .. })) => {
+            Ok(Attached { output, input, .. }) => {
                 if let Some(client) = client {
                     let keys = if tty { join.detach } else { DetachKeys::none() };
-                    actix_rt::spawn(pump(client, Feed { input, stdin: join.stdin, keys, done: done.clone() }));
+                    let feed = Feed { input, stdin: join.stdin, keys, done: done.clone() };
+                    actix_rt::spawn(async move {
+                        if pump(client, feed, hang_up.is_some()).await == Way::Vanished
+                            && let Some((engine, id)) = hang_up
+                            && let Err(error) = engine.hang_up_exec(&id).await
+                        {
+                            tracing::debug!(exec.id = %id, "hang up a terminal whose client is gone: {error}");
+                        }
+                    });
                 }
                 Frames { output, tty, stdout: join.stdout, stderr: join.stderr, queue: VecDeque::new(), _done: Some(done.drop_guard()) }
             }
-            Ok(Err(error)) => failed(error.chain()),
-            Err(_) => failed("the server could not start this".to_owned()),
+            Err(error) => Frames::said(tty, format!("{}\r\n", error.chain())),
         }
-    };
+    });
+    let frames = async move { frames.await.unwrap_or_else(|_| Frames::said(tty, "the server could not start this\r\n".to_owned())) };
     let rest = |frames| futures_util::stream::unfold(frames, |mut frames: Frames| async move { frames.next().await.map(|bytes| (bytes, frames)) });
     let body = futures_util::stream::once(frames).flat_map(rest).map(Ok::<_, Error>).take_until(Box::pin(ended));
     answer(asked, content_type(tty, asked == Hijack::Upgrade, spoken), body)
@@ -166,27 +181,50 @@ struct Feed {
     done: CancellationToken,
 }
 
-/// Passes the client's bytes on until it has sent all, is gone, or nothing more comes out.
-async fn pump(mut client: Client, mut feed: Feed) {
+/// How a client went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It said so, or there was nothing more for it.
+    Left,
+    Vanished,
+}
+
+/// Passes the client's bytes on until it has sent all, is gone, or nothing more comes out. How it went is told if it is of interest.
+async fn pump(mut client: Client, mut feed: Feed, how: bool) -> Way {
     let done = feed.done.clone();
-    let carry = async {
-        while let Some(bytes) = client.next().await {
-            if !feed.pass(bytes).await {
-                return;
-            }
-        }
-        match feed.stdin {
-            Stdin::Ends => drop(feed.input.close().await),
-            Stdin::Stays => return,
-            Stdin::No => {}
-        }
-        client.gone().await;
+    let detached = tokio::select! {
+        detached = carry(&mut client, &mut feed) => detached,
+        () = done.cancelled() => false,
     };
-    tokio::select! {
-        () = carry => {}
-        () = done.cancelled() => {}
-    }
+    // Asked before our own end of the connection is closed: after that it would look the same.
+    let vanished = how && !detached && actix_rt::time::timeout(TOLD_WITHIN, client.gone()).await.is_ok();
     done.cancel();
+    if vanished { Way::Vanished } else { Way::Left }
+}
+
+/// True if the client left by its detach keys.
+async fn carry(client: &mut Client, feed: &mut Feed) -> bool {
+    while let Some(bytes) = client.next().await {
+        let late = async {
+            client.gone().await;
+            actix_rt::time::sleep(LAST_INPUT).await;
+        };
+        let detached = tokio::select! {
+            passed = feed.pass(bytes) => !passed,
+            // The process does not read, and whoever sent this is gone.
+            () = late => return false,
+        };
+        if detached {
+            return true;
+        }
+    }
+    match feed.stdin {
+        Stdin::Ends => drop(feed.input.close().await),
+        Stdin::Stays => return false,
+        Stdin::No => {}
+    }
+    client.gone().await;
+    false
 }
 
 impl Feed {

@@ -8,10 +8,12 @@ use actix_web::web::Payload;
 use actix_ws::{AggregatedMessage, Session};
 use futures_util::StreamExt as _;
 use gantry_engine::{Attached, Engine, Input, Output, OutputStream};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// A message may be as large as a paste.
 const MAX_MESSAGE: usize = 1 << 20;
+const PING_EVERY: Duration = Duration::from_secs(15);
 
 pub fn serve(request: &HttpRequest, body: Payload, engine: &Engine, attached: Attached, join: Join) -> ApiResult {
     let (answer, session, messages) = actix_ws::handle(request, body).map_err(|error| ApiError::invalid(format!("this is no WebSocket handshake: {error}")))?;
@@ -24,11 +26,22 @@ pub fn serve(request: &HttpRequest, body: Payload, engine: &Engine, attached: At
         tokio::select! {
             () = sent => {}
             () = receive(out, messages, input, (join.stdin, keys)) => {}
+            () = is_there(session.clone()) => {}
             () = stop => {}
         }
         let _ = session.close(None).await;
     });
     Ok(answer)
+}
+
+/// Pings until the client is gone: while its input waits for the process, nothing else tells.
+async fn is_there(mut session: Session) {
+    loop {
+        actix_rt::time::sleep(PING_EVERY).await;
+        if session.ping(b"").await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn give(mut session: Session, mut output: mpsc::Receiver<Output>, (stdout, stderr): (bool, bool)) {

@@ -53,6 +53,8 @@ impl ExecEntry {
 
 /// Ended sessions of a container that are remembered for `inspect`.
 const ENDED_KEPT: usize = 64;
+/// Sessions of a container that wait for their start.
+const UNSTARTED_KEPT: usize = 128;
 
 impl Engine {
     pub async fn create_exec(&self, caller: &Caller, container: &str, spec: ExecSpec) -> Result<ExecId> {
@@ -74,11 +76,12 @@ impl Engine {
 
     pub(crate) fn remember_exec(&self, container: &Arc<Container>, id: &ExecId, entry: ExecEntry) {
         let mut live = container.lock();
-        let mut ended: Vec<_> =
-            live.execs.iter().filter(|(_, exec)| exec.started && !exec.running).map(|(id, exec)| (exec.created_at_ms, id.clone())).collect();
-        if ended.len() >= ENDED_KEPT {
-            ended.sort_unstable();
-            for (_, old) in ended.drain(..ended.len() + 1 - ENDED_KEPT) {
+        for (started, most) in [(true, ENDED_KEPT), (false, UNSTARTED_KEPT)] {
+            let idle = live.execs.iter().filter(|(_, exec)| exec.started == started && !exec.running);
+            let mut idle: Vec<_> = idle.map(|(id, exec)| (exec.created_at_ms, id.clone())).collect();
+            idle.sort_unstable();
+            let surplus = (idle.len() + 1).saturating_sub(most);
+            for (_, old) in idle.drain(..surplus) {
                 live.execs.remove(&old);
                 self.inner.execs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&old);
             }
@@ -247,6 +250,15 @@ impl Engine {
         });
         if runs {
             self.ask(&container, Request::Resize { session: Session::Exec(id.clone()), size }).await?;
+        }
+        Ok(())
+    }
+
+    /// The client of a session's terminal is gone: SIGHUP to the session, then SIGKILL, as when a line drops.
+    pub async fn hang_up_exec(&self, id: &ExecId) -> Result<()> {
+        let (container, entry) = self.find_exec(id)?;
+        if entry.running {
+            self.ask(&container, Request::ExecClose { id: id.clone() }).await?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 /// A subscriber that lets so many bytes of events pile up is dropped.
 const MOST_EVENTS: usize = 256 << 10;
@@ -44,8 +45,21 @@ pub(crate) struct Attached {
     pub acked: u64,
     pub lossless: bool,
     pub acks: bool,
+    /// Nobody else is served by going on without it: it came before the start, or the session is its own.
+    pub patient: bool,
+    /// The process waits for it.
+    pub late: Option<Late>,
     /// Told when `position` is here.
     pub end: Option<(u64, Ended)>,
+}
+
+/// Since when a client has been behind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Late {
+    pub since: Instant,
+    /// What it had when it was looked at last, and since when it has had that.
+    pub had: u64,
+    pub still_since: Instant,
 }
 
 impl Attached {
@@ -53,10 +67,14 @@ impl Attached {
         if stream == 1 { self.stdout } else { self.stderr }
     }
 
+    /// What it has for certain.
+    pub(crate) fn has(&self) -> u64 {
+        if self.acks { self.acked } else { self.position }
+    }
+
     /// The oldest byte that must be kept for it.
     pub(crate) fn needs_from(&self) -> Option<u64> {
-        let from = if self.acks { self.acked } else { self.position };
-        (self.lossless && self.end.is_none()).then_some(from)
+        (self.lossless && self.end.is_none()).then(|| self.has())
     }
 }
 

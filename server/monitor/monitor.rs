@@ -140,6 +140,8 @@ impl Monitor {
             Timer::Drain(key) => self.drained(key),
             Timer::Close(key) => self.kill_session(key),
             Timer::Release(key) => self.release(key),
+            Timer::Late(key) => self.pass_over(key),
+            Timer::Unread(key) => self.drop_unread(key),
             Timer::Forget(key) => self.sessions.retain(|session| session.key != key),
         }
     }

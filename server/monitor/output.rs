@@ -1,15 +1,20 @@
 //! Moves output: from a process to the log, the ring and the clients; and back-pressure the other way.
 
-use crate::client::{Client, Sent};
+use crate::client::{Client, Late, Sent};
 use crate::files::now_ns;
 use crate::monitor::Monitor;
 use crate::poll::{READ, Timer, Token};
 use crate::session::{CHUNK, Got, MAIN, Session, read};
 use gantry_wire::monitor::{Ended, EventKind, Frame};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a client that acknowledges has not got is kept so long after it went.
 const HELD: Duration = Duration::from_secs(300);
+/// A process that others listen to waits so long for a client that falls behind.
+const WAIT_FOR_LATE: Duration = Duration::from_secs(3);
+/// The same for the only listener, a visitor who takes nothing.
+const WAIT_FOR_STILL: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 fn token(key: u32, which: usize) -> Token {
     if which == 0 { Token::Stdout(key) } else { Token::Stderr(key) }
@@ -86,7 +91,15 @@ impl Monitor {
         let Some(session) = self.sessions.iter_mut().find(|session| session.key == key) else { return };
         let needed = self.clients.iter().filter_map(|client| client.attached.as_ref()).filter(|attached| attached.session == key);
         let needed = needed.filter_map(|attached| attached.needs_from()).chain(session.held).min();
-        let wait = needed.is_some_and(|from| session.head + CHUNK as u64 > from + session.ring.cap());
+        let (head, cap) = (session.head, session.ring.cap());
+        let is_far = |from: u64| head + CHUNK as u64 > from + cap;
+        let wait = needed.is_some_and(is_far);
+        if wait {
+            attached(&mut self.clients, key).for_each(|client| client.note_late(is_far));
+            if !self.timers.is_set(Timer::Late(key)) {
+                self.timers.set(Timer::Late(key), WAIT_FOR_LATE);
+            }
+        }
         for which in 0..2 {
             let source = &mut session.sources[which];
             let Some(fd) = &source.fd else { continue };
@@ -97,6 +110,30 @@ impl Monitor {
             } else if !source.armed && !wait {
                 source.armed = self.poll.add(fd, token(key, which), READ).is_ok();
             }
+        }
+    }
+
+    /// A process waits for clients that are late. Where another one waits for output, they are passed over after a while; a visitor who
+    /// is alone is if nothing moves at all. Whoever came before the start, or has the session to itself, is waited for as a pipe would.
+    pub(crate) fn pass_over(&mut self, key: u32) {
+        let Some(session) = self.session(key) else { return };
+        let (head, held) = (session.head, session.held.is_some());
+        let up_to_date = attached(&mut self.clients, key).filter(|client| is_at(client, head) && !client.deaf).count();
+        let mut passed = Vec::new();
+        for client in attached(&mut self.clients, key) {
+            if client.is_given_up(up_to_date > 0) {
+                passed.push(client.key);
+            }
+        }
+        if held && up_to_date > 0 {
+            self.release(key);
+        }
+        if !passed.is_empty() {
+            self.tell(EventKind::Error { message: format!("{} attached client(s) stopped reading and miss output from here on", passed.len()) });
+        }
+        self.balance(key);
+        if attached(&mut self.clients, key).any(|client| client.attached.as_ref().is_some_and(|attached| attached.late.is_some())) {
+            self.timers.set(Timer::Late(key), LOOK_AGAIN);
         }
     }
 
@@ -121,10 +158,20 @@ impl Monitor {
         }
         self.buffer = buffer;
         if let Some(session_key) = session_key {
+            self.note_caught_up(key, session_key);
             self.let_go_if_unneeded(session_key);
             self.balance(session_key);
         }
         self.rearm(key);
+    }
+
+    pub(crate) fn note_caught_up(&mut self, key: u32, session_key: u32) {
+        let head = self.session(session_key).map_or(0, |session| session.head);
+        if let Some(attached) = self.client(key).and_then(|client| client.attached.as_mut())
+            && attached.has() == head
+        {
+            attached.late = None;
+        }
     }
 
     /// A session that keeps nothing gives its ring back when all are up to date.
@@ -174,6 +221,33 @@ impl Monitor {
         }
         self.let_go_if_unneeded(key);
         self.balance(key);
+    }
+}
+
+impl Client {
+    /// Begins to count the time if the process waits for this one.
+    fn note_late(&mut self, is_far: impl Fn(u64) -> bool) {
+        let Some(attached) = &mut self.attached else { return };
+        if attached.late.is_none() && attached.needs_from().is_some_and(is_far) {
+            let now = Instant::now();
+            attached.late = Some(Late { since: now, had: attached.has(), still_since: now });
+        }
+    }
+
+    /// Looks at one that was late. True if nobody waits for it any longer: it will miss bytes, and is told how many.
+    fn is_given_up(&mut self, others_wait: bool) -> bool {
+        let Some(attached) = &mut self.attached else { return false };
+        let (has, now) = (attached.has(), Instant::now());
+        let Some(late) = &mut attached.late else { return false };
+        if late.had != has {
+            (late.had, late.still_since) = (has, now);
+        }
+        let late_for = now - if others_wait { late.since } else { late.still_since };
+        if late_for < if others_wait { WAIT_FOR_LATE } else { WAIT_FOR_STILL } || (attached.patient && !others_wait) {
+            return false;
+        }
+        (attached.lossless, attached.late) = (false, None);
+        true
     }
 }
 

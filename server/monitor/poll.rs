@@ -120,6 +120,10 @@ pub(crate) enum Timer {
     Release(u32),
     /// An ended session is forgotten.
     Forget(u32),
+    /// A process waits for a client: is it worth it?
+    Late(u32),
+    /// What a client sent that went is not read.
+    Unread(u32),
     /// The monitor has waited long enough for its clients.
     Leave,
     /// A question for a name, or a connection for some, has waited long enough.
@@ -139,6 +143,10 @@ impl Timers {
 
     pub(crate) fn cancel(&mut self, timer: Timer) {
         self.list.retain(|(_, other)| *other != timer);
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.list.iter().any(|(_, other)| *other == timer)
     }
 
     pub(crate) fn next_in(&self) -> Option<Duration> {

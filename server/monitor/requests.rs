@@ -9,6 +9,9 @@ use gantry_model::{ExecId, Kind, State, TermSize};
 use gantry_wire::monitor::{Attach, EventKind, Frame, Hello, Reply, Request, Session as Which, Status};
 use std::time::Duration;
 
+/// The last input of a client that went is kept so long for a process that does not read.
+const UNREAD: Duration = Duration::from_secs(10);
+
 impl Monitor {
     pub(crate) fn client_ready(&mut self, key: u32, ready: Ready) {
         if ready.write {
@@ -35,6 +38,17 @@ impl Monitor {
         client.closing |= client.waits;
         client.armed = None;
         self.poll.remove(&client.socket);
+        self.timers.set(Timer::Unread(key), UNREAD);
+    }
+
+    /// The process does not read what a client sent that is gone.
+    pub(crate) fn drop_unread(&mut self, key: u32) {
+        let Some(client) = self.client(key) else { return };
+        client.closing = true;
+        let of = client.attached.as_ref().map(|attached| attached.session);
+        if let Some(session) = of.filter(|of| *of != MAIN).and_then(|of| self.session(of)) {
+            session.input.give_up();
+        }
     }
 
     /// True while a client's input must stay in its socket because the process does not take it.
@@ -147,6 +161,7 @@ impl Monitor {
                 if let Some(attached) = &mut client.attached {
                     attached.acked = attached.acked.max(offset.min(attached.position));
                     let session = attached.session;
+                    self.note_caught_up(key, session);
                     self.balance(session);
                 }
             }
@@ -267,6 +282,7 @@ impl Monitor {
         let session_key = self.find(&attach.session)?;
         let Some(session) = self.sessions.iter_mut().find(|session| session.key == session_key) else { return Ok(()) };
         let position = attach.from_offset.map_or(session.head, |from| from.min(session.head));
+        let patient = session_key != MAIN || self.run.is_none();
         if attach.acks {
             session.held = None;
             self.timers.cancel(Timer::Release(session_key));
@@ -282,6 +298,8 @@ impl Monitor {
                 acked: position,
                 lossless: attach.lossless,
                 acks: attach.acks,
+                patient,
+                late: None,
                 end: None,
             });
         }
@@ -329,6 +347,11 @@ impl Monitor {
         while let Some(index) = self.clients.iter().position(|client| client.closing && client.deaf) {
             let client = self.clients.swap_remove(index);
             self.detached(&client);
+            if client.armed.is_none() {
+                // It left much unread.
+                drop(client);
+                gantry_runtime::fork::trim_memory();
+            }
         }
     }
 }

@@ -141,6 +141,11 @@ impl Input {
         self.flush();
     }
 
+    /// Drops what was not read, and closes.
+    pub(crate) fn give_up(&mut self) {
+        *self = Self { absent: true, ..Self::default() };
+    }
+
     /// Writes what the process takes.
     pub(crate) fn flush(&mut self) {
         let Some(fd) = &self.fd else {

@@ -9,3 +9,4 @@ mod lesson;
 mod lifecycle;
 mod limits;
 mod restart;
+mod rude_clients;

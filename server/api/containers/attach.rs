@@ -34,7 +34,7 @@ async fn join(engine: &Engine, caller: &Caller, id: &str, params: &Params) -> Ap
         true if spec.stdin_once && !spec.tty => Stdin::Ends,
         true => Stdin::Stays,
     };
-    Ok((attached, Join { stdin, stdout: options.stdout, stderr: options.stderr, detach }))
+    Ok((attached, Join { stdin, stdout: options.stdout, stderr: options.stderr, detach, hang_up: None }))
 }
 
 pub async fn attach(request: HttpRequest, engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, id: Path<String>, params: Params) -> ApiResult {

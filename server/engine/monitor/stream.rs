@@ -4,14 +4,17 @@ use super::Client;
 use crate::streams::{Attached, Input, InputMessage, Output, OutputStream};
 use bytes::Bytes;
 use gantry_wire::monitor::{Decoder, Ended, Frame, MAX_DATA, STDERR, encode};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, watch};
 
 /// Pieces of up to 64 KiB on their way to a client.
 const OUTPUT_SLOTS: usize = 16;
 const INPUT_SLOTS: usize = 16;
+/// What a client sent before it went may wait so long for the process.
+const LAST_INPUT: Duration = Duration::from_secs(10);
 
 /// Turns a connection that was asked to attach into channels. `ended` hears the end before the client does,
 /// so that an exit code is known when the stream closes.
@@ -22,7 +25,7 @@ pub(crate) fn join(handle: &tokio::runtime::Handle, client: Client, tty: bool, e
 fn pump(handle: &tokio::runtime::Handle, stream: UnixStream, decoder: Decoder, tty: bool, ended: impl FnOnce(&Ended) + Send + 'static) -> Attached {
     let (output_sender, output) = mpsc::channel(OUTPUT_SLOTS);
     let (to_monitor, input_receiver) = mpsc::channel(INPUT_SLOTS);
-    let (listening, deaf) = oneshot::channel::<()>();
+    let (listening, deaf) = watch::channel(());
     let (read, write) = stream.into_split();
     handle.spawn(async move {
         pump_output(read, decoder, output_sender, ended).await;
@@ -68,7 +71,7 @@ async fn pump_output(mut read: OwnedReadHalf, mut decoder: Decoder, output: mpsc
     let _ = output.send(Output::Ended { exit_code: lost.exit_code, reason: lost.reason }).await;
 }
 
-async fn pump_input(mut write: OwnedWriteHalf, mut input: mpsc::Receiver<InputMessage>, deaf: oneshot::Receiver<()>) {
+async fn pump_input(mut write: OwnedWriteHalf, mut input: mpsc::Receiver<InputMessage>, mut deaf: watch::Receiver<()>) {
     let mut buffer = Vec::new();
     while let Some(message) = input.recv().await {
         buffer.clear();
@@ -78,18 +81,23 @@ async fn pump_input(mut write: OwnedWriteHalf, mut input: mpsc::Receiver<InputMe
             InputMessage::Resize(size) => encode(&Frame::Resize(size), &mut buffer),
             InputMessage::Ack(offset) => encode(&Frame::Ack { offset }, &mut buffer),
         }
-        if write.write_all(&buffer).await.is_err() {
-            return;
+        let late = async {
+            let _ = deaf.changed().await;
+            tokio::time::sleep(LAST_INPUT).await;
+        };
+        tokio::select! {
+            written = write.write_all(&buffer) => if written.is_err() { return },
+            // The process does not read, and whoever sent this is gone.
+            () = late => return,
         }
     }
     // The client dropped its way in: nothing more comes, but stdin stays as it is until nobody listens either.
-    let _ = deaf.await;
+    let _ = deaf.changed().await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     /// Our end, joined, and the monitor's end.
     fn joined() -> (Attached, UnixStream) {
