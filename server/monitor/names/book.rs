@@ -4,7 +4,7 @@ use gantry_wire::monitor::Names as Plan;
 use gantry_wire::names::{Entry, Names};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The files, read for one turn of the loop: no answer is older than its question.
+/// The files, read for questions that have come: no answer is older than its question.
 #[derive(Debug)]
 pub(super) struct Texts(Vec<String>);
 

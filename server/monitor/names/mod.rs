@@ -118,17 +118,18 @@ impl Server {
     }
 
     fn datagrams(&mut self, poll: &Poll) {
-        let mut texts = None;
+        let mut questions = Vec::new();
         for _ in 0..AT_ONCE {
             let mut buffer = [0; LONGEST + 1];
-            // An error is that of an answer which nobody took.
-            let (len, from) = match self.sockets.datagrams.recv_from(&mut buffer) {
-                Ok(came) => came,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-                Err(_) => continue,
-            };
-            let texts = texts.get_or_insert_with(|| Texts::read(&self.plan));
-            if let Some(answer) = self.take(&buffer[..len], Asker::Datagram(from), texts, poll) {
+            match self.sockets.datagrams.recv_from(&mut buffer) {
+                Ok((len, from)) => questions.push((buffer[..len].to_vec(), from)),
+                Err(_) => break,
+            }
+        }
+        // Names are looked at after the last question came: who has an answer may change them and ask again at once.
+        let texts = Texts::read(&self.plan);
+        for (question, from) in questions {
+            if let Some(answer) = self.take(&question, Asker::Datagram(from), &texts, poll) {
                 // A client whose buffer is full asks again.
                 let _ = self.sockets.datagrams.send_to(&answer, from);
             }

@@ -252,6 +252,17 @@ impl Lab {
         self.ask(&message).map_or_else(|| "nothing".to_owned(), |answer| told(&message, &answer))
     }
 
+    /// As clients do it: what is lost in a flood is asked again.
+    fn told_at_last(&self, name: &str) -> String {
+        let message = question(name, kind::A, None);
+        let answer = self.inside(|| {
+            let socket = client();
+            socket.set_read_timeout(Some(Duration::from_millis(300))).expect("possible");
+            (0..20).find_map(|_| ask(&socket, &message))
+        });
+        answer.map_or_else(|| "nothing".to_owned(), |answer| told(&message, &answer))
+    }
+
     fn ask_by_tcp(&self, messages: &[&[u8]]) -> Vec<Vec<u8>> {
         self.inside(|| {
             let mut stream = TcpStream::connect("127.0.0.11:53").expect("it listens");
@@ -465,7 +476,7 @@ fn a_hostile_container_harms_only_its_own_names_and_not_for_long() {
         }
         streams
     });
-    assert_eq!(lab.told("web", kind::A), "0 10.5.0.2");
+    assert_eq!(lab.told_at_last("web"), "0 10.5.0.2");
     drop(streams);
     // More questions than may be on their way: the rest are refused at once.
     let refused = lab.inside(|| {
@@ -477,7 +488,7 @@ fn a_hostile_container_harms_only_its_own_names_and_not_for_long() {
         std::iter::from_fn(|| flood.recv(&mut buffer).ok()).count()
     });
     assert!((100..=400).contains(&refused), "{refused}");
-    assert_eq!(lab.told("db", kind::A), "0 10.5.0.3");
+    assert_eq!(lab.told_at_last("db"), "0 10.5.0.3");
     let one = question("db", kind::A, None);
     assert_eq!(told(&one, &lab.ask_by_tcp(&[&one])[0]), "0 10.5.0.3");
 }
