@@ -15,7 +15,6 @@ mod gantry;
 mod head;
 mod images;
 mod listen;
-mod names;
 mod networks;
 mod query;
 mod routes;

@@ -118,7 +118,7 @@ pub async fn df(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, params
         usage.images = Some(images.iter().map(|image| images::row(image, spoken)).collect());
     }
     if wants("container") {
-        usage.containers = Some(sized(&engine, &caller).await?);
+        usage.containers = Some(sized(&engine, &caller, spoken).await?);
     }
     if wants("volume") {
         let mut rows = Vec::new();
@@ -134,8 +134,8 @@ pub async fn df(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, params
     Ok(json(&usage))
 }
 
-async fn sized(engine: &Engine, caller: &Caller) -> ApiResult<Vec<gantry_wire::docker::list::Summary>> {
-    let mut rows = containers::rows(engine, caller, &ListFilter { all: true, ..ListFilter::default() }).await?;
+async fn sized(engine: &Engine, caller: &Caller, spoken: Spoken) -> ApiResult<Vec<gantry_wire::docker::list::Summary>> {
+    let mut rows = containers::rows(engine, caller, &ListFilter { all: true, ..ListFilter::default() }, spoken).await?;
     for row in &mut rows {
         if let Ok(size) = engine.container_size(caller, &row.id).await {
             (row.size_rw, row.size_root_fs) = (size.writable_bytes as i64, size.total_bytes as i64);

@@ -55,6 +55,11 @@ impl Client {
         Ok(self.send(Method::POST, path, query, None).await?.status())
     }
 
+    /// A POST whose answer does not matter.
+    pub async fn tell<B: Serialize>(&self, path: &str, body: &B) -> Result<(), Failure> {
+        self.send(Method::POST, path, &[], Some(encode(body)?)).await.map(drop)
+    }
+
     pub async fn delete(&self, path: &str, query: Query<'_>) -> Result<Response, Failure> {
         self.send(Method::DELETE, path, query, None).await
     }

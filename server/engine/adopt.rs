@@ -23,6 +23,7 @@ pub(crate) async fn everything(engine: &Engine) -> Result<()> {
     for container in &containers {
         engine.inner.containers.add(container.clone());
     }
+    engine.load_networks().await?;
     adopt_terminals(engine).await?;
     for container in &containers {
         if let Err(error) = adopt(engine, container).await {
@@ -34,6 +35,7 @@ pub(crate) async fn everything(engine: &Engine) -> Result<()> {
     if let Err(error) = engine.restore_network().await {
         tracing::error!("restore the network of the containers: {}", error.chain());
     }
+    engine.restore_names().await;
     for volume in volumes::orphans(&engine.inner.db).await? {
         engine.drop_volume(&volume).await?;
     }
@@ -51,6 +53,9 @@ async fn adopt(engine: &Engine, container: &Arc<Container>) -> Result<()> {
     if let Ok(status) = &followed {
         tracing::info!(container.id = %container.id, "container {} is {}", container.id.short(), status.state);
         adopt_sessions(engine, container).await?;
+        if let Err(error) = engine.rewire_if_changed(container).await {
+            tracing::error!(container.id = %container.id, "wire container {}: {}", container.id.short(), error.chain());
+        }
     } else if state.is_live() || state == State::Restarting || (state == State::Created && desired == Desired::Running) {
         // Its monitor is gone: it ended while no server ran, or somebody killed it.
         {

@@ -4,7 +4,7 @@ use crate::adopt;
 use crate::authorize::authorize;
 use crate::hand::Hand;
 use crate::monitor::Spawner;
-use crate::network::BridgeNetwork;
+use crate::network::{Network, Networks};
 use crate::{Engine, EngineConfig, EngineError, Inner, Result, procfs, random, users};
 use gantry_images::ImageStore;
 use gantry_model::{Action, Caller, Kind, State};
@@ -130,9 +130,9 @@ impl Engine {
         let network = {
             let kept = settings::get(&db, "bridge_subnet").await?;
             let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
-            BridgeNetwork::new(&config, kept.as_deref(), &routes)?
+            Network::default_bridge(&config, kept.as_deref(), &routes)?
         };
-        settings::set(&db, "bridge_subnet", &network.subnet()).await?;
+        settings::set(&db, "bridge_subnet", &network.subnet.to_string()).await?;
         if settings::get(&db, "host_id").await?.is_none() {
             settings::set(&db, "host_id", &random::token()).await?;
         }
@@ -164,7 +164,9 @@ impl Engine {
             hashing: tokio::sync::Semaphore::new(2),
             decoy_hash: users::hash_password(&random::token())?,
             _lock: lock,
-            network,
+            network: Arc::new(network),
+            networks: Networks::default(),
+            writing_names: tokio::sync::Mutex::default(),
             config,
             db,
             images,

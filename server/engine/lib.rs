@@ -53,6 +53,7 @@ pub use host::{Finding, HostInfo, HostLoad};
 pub use images::{HistoryEntry, ImageDetail, ImageFilter, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed};
 pub use jobs::{Job, JobKind, JobLine, JobState, JobWatch};
 pub use logs::{LogEntry, LogQuery, LogStream};
+pub use network::{EndpointInfo, NetworkDetail, NetworkFilter, NetworkMember};
 pub use stats::{BlkioStats, CpuStats, MemoryStats, NetStats, StatsSample};
 pub use streams::{AttachOptions, Attached, Input, Output, OutputStream};
 pub use terminals::{JoinedTerminal, TerminalSession, TerminalSpec};
@@ -76,7 +77,9 @@ struct Inner {
     db: gantry_store::Db,
     images: gantry_images::ImageStore,
     hand: Arc<hand::Hand>,
-    network: network::BridgeNetwork,
+    /// The default bridge.
+    network: Arc<network::Network>,
+    networks: network::Networks,
     spawner: Arc<monitor::Spawner>,
     /// The engine's own tasks run here, whichever door's thread asked for them.
     handle: tokio::runtime::Handle,
@@ -95,6 +98,8 @@ struct Inner {
     clearing: Arc<tokio::sync::RwLock<()>>,
     /// Names and addresses are given to one container at a time.
     naming: tokio::sync::Mutex<()>,
+    /// Held while a network's names are written down.
+    writing_names: tokio::sync::Mutex<()>,
     events: events::EventBus,
     jobs: jobs::Jobs,
     host_load: host::LoadHistory,

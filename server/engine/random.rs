@@ -2,7 +2,7 @@
 
 use gantry_model::{ContainerId, ExecId, JobId};
 
-fn bytes<const N: usize>() -> [u8; N] {
+pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the kernel gives random bytes once it has booted");
     bytes

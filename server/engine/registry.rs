@@ -5,6 +5,7 @@ use crate::stats::History;
 use crate::{Engine, EngineError, Result};
 use gantry_model::{ContainerId, ContainerName, ContainerSpec, Digest, ExecId, Kind, State};
 use gantry_store::containers::{ContainerRow, Desired, Fact, ProcessRow};
+use gantry_store::endpoints::EndpointRow;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +29,10 @@ pub(crate) struct Live {
     pub spec: ContainerSpec,
     pub process: ProcessRow,
     pub desired: Desired,
+    /// On the default bridge.
     pub ip: Option<IpAddr>,
+    /// On networks made by users, in the order of their interfaces.
+    pub endpoints: Vec<EndpointRow>,
     pub fact: Fact,
     /// Main process in the host's numbers, while live.
     pub pid: Option<i32>,
@@ -57,6 +61,8 @@ impl Container {
             process: row.process,
             desired: row.desired,
             ip: row.ip,
+            // An address without a network is nobody's.
+            endpoints: row.endpoints.into_iter().map(|place| EndpointRow { ip: place.ip.filter(|_| place.network.is_some()), ..place }).collect(),
             fact: row.fact,
             pid: None,
             monitor_pid: None,

@@ -1,6 +1,6 @@
 //! What a user asks of a container, in one value. `engine` stores it as it is executed; doors convert into it.
 
-use crate::{Device, Limits, Mount, NetworkMode, PortBinding, RestartPolicy, Signal};
+use crate::{Device, EndpointSpec, Limits, Mount, NetworkMode, PortBinding, RestartPolicy, Signal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -36,6 +36,10 @@ pub struct ContainerSpec {
     /// Containers whose mounts it takes too: `name[:ro]`.
     pub volumes_from: Vec<String>,
     pub network: NetworkMode,
+    /// Networks made by users, and what is asked of the place on each. Once the container exists, the engine keeps them apart from the wish.
+    pub endpoints: Vec<EndpointSpec>,
+    /// Hardware address on the default bridge; made from the address if absent.
+    pub mac: Option<String>,
     pub ports: Vec<PortBinding>,
     /// `80/tcp`: told to others, published only with `publish_all`. Those of the image are added when it is created.
     pub exposed_ports: Vec<String>,

@@ -1,4 +1,4 @@
-//! Ids of containers, exec sessions and jobs. All are lower-case hex; the caller brings the random bytes.
+//! Ids of containers, networks, exec sessions and jobs. All are lower-case hex; the caller brings the random bytes.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -68,6 +68,14 @@ macro_rules! hex_id {
 hex_id!(
     /// A container's id: 64 hex digits, as the Docker Engine API has it.
     ContainerId, 32
+);
+hex_id!(
+    /// A network's id: 64 hex digits.
+    NetworkId, 32
+);
+hex_id!(
+    /// The id of a container's place on a network: 64 hex digits.
+    EndpointId, 32
 );
 hex_id!(
     /// An exec session's id: 64 hex digits.

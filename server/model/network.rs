@@ -1,7 +1,10 @@
-//! Network modes.
+//! Networks, and how a container joins them.
 
+use crate::Subnet;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 /// Which network a container joins. Source: Docker Engine API, `HostConfig.NetworkMode`.
@@ -17,7 +20,7 @@ pub enum NetworkMode {
     None,
     /// Another container's namespace, by id or name.
     Container(String),
-    /// A network made by a user. Comes with the networks issue; refused until then.
+    /// A network made by a user, by name or id.
     Named(String),
 }
 
@@ -43,4 +46,47 @@ impl FromStr for NetworkMode {
             _ => text.strip_prefix("container:").map_or_else(|| Self::Named(text.to_owned()), |of| Self::Container(of.to_owned())),
         })
     }
+}
+
+/// What a user asks of a network. Source: Docker Engine API, `POST /networks/create`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkSpec {
+    pub name: String,
+    /// `bridge`, also when empty.
+    pub driver: String,
+    /// Any free one if absent.
+    pub subnet: Option<Subnet>,
+    /// The first address if absent.
+    pub gateway: Option<Ipv4Addr>,
+    /// Where containers get their addresses from, within the subnet.
+    pub ip_range: Option<Subnet>,
+    /// Addresses that no container gets, by what has them.
+    pub reserved: BTreeMap<String, Ipv4Addr>,
+    /// Leads nowhere else.
+    pub internal: bool,
+    /// Kept for its owner; on one host every network can be joined.
+    pub attachable: bool,
+    /// `com.docker.network.…`
+    pub options: BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a user asks of a container's place on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndpointSpec {
+    /// Name or id, as the user wrote it.
+    pub network: String,
+    /// Any free one if absent.
+    pub ip: Option<Ipv4Addr>,
+    /// Further names for the other containers of the network.
+    pub aliases: Vec<String>,
+    /// `container[:alias]`.
+    pub links: Vec<String>,
+    /// `02:42:…`, made from the address if absent.
+    pub mac: Option<String>,
+    /// The default route leads over the network with the highest.
+    pub gateway_priority: i64,
+    pub driver_options: BTreeMap<String, String>,
 }

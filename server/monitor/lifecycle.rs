@@ -376,6 +376,25 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// Takes the networks of the launch description for those of the run.
+    pub(crate) fn rewire(&mut self) -> Result<()> {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let launch = Launch::parse(&files::read(&self.folders.data.join(names::LAUNCH))?)?;
+        let pid = run.pid;
+        run.ground.network.rewire(&launch, pid)?;
+        let told = run.ground.network.take_told();
+        (self.launch.network, self.launch.more_bridges, self.launch.names) = (launch.network, launch.more_bridges, launch.names);
+        self.status.ports = run.ground.network.ports().to_vec();
+        self.rename_networks(pid)?;
+        self.write_state()?;
+        for message in told {
+            self.tell(EventKind::Error { message });
+        }
+        Ok(())
+    }
+}
+
 fn rootfs(launch: &Launch) -> Rootfs {
     match &launch.overlay {
         None => Rootfs::Path(launch.rootfs.clone()),

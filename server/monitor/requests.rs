@@ -196,6 +196,7 @@ impl Monitor {
                 self.resize(session, size).map(|()| Reply::Done)?
             }
             Request::Update { resources, restart } => self.update(resources, restart).map(|()| Reply::Done)?,
+            Request::Rewire => self.rewire().map(|()| Reply::Done)?,
             Request::Exec(exec) => {
                 let (attach, id) = (exec.attach.clone(), exec.id.clone());
                 let pid = self.exec(exec)?;

@@ -71,8 +71,26 @@ fn health(line: &mut Line, check: Option<&HealthCheck>) {
     line.option("--health-retries", (check.retries > 0).then(|| check.retries.to_string()));
 }
 
+/// Places on which nothing is asked for are told by the network alone.
+fn networks(line: &mut Line, wish: &ContainerSpec) {
+    let is_told = |mode: &NetworkMode| matches!(mode, NetworkMode::Named(name) if wish.endpoints.iter().any(|endpoint| endpoint.network == *name));
+    line.option("--network", (wish.network != NetworkMode::Bridge && !is_told(&wish.network)).then(|| wish.network.to_string()));
+    line.option("--mac-address", wish.mac.as_deref());
+    for endpoint in &wish.endpoints {
+        let settings = [
+            endpoint.aliases.iter().map(|alias| format!(",alias={alias}")).collect::<String>(),
+            endpoint.ip.map(|ip| format!(",ip={ip}")).unwrap_or_default(),
+            endpoint.mac.as_ref().map(|mac| format!(",mac-address={mac}")).unwrap_or_default(),
+            if endpoint.gateway_priority == 0 { String::new() } else { format!(",gw-priority={}", endpoint.gateway_priority) },
+        ]
+        .concat();
+        let name = &endpoint.network;
+        line.option("--network", Some(if settings.is_empty() { name.clone() } else { format!("name={name}{settings}") }));
+    }
+}
+
 fn reach(line: &mut Line, wish: &ContainerSpec) {
-    line.option("--network", (wish.network != NetworkMode::Bridge).then(|| wish.network.to_string()));
+    networks(line, wish);
     // A published port is exposed by that.
     let published = |port: &&String| wish.ports.iter().any(|published| format!("{}/{}", published.container_port, published.protocol) == **port);
     line.all("--expose", wish.exposed_ports.iter().filter(|port| !published(port)));

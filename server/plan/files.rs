@@ -8,7 +8,7 @@ use std::net::IpAddr;
 ///
 /// # Errors
 /// The first entry that is not `name:address`.
-pub fn hosts(hostname: &str, domainname: &str, ip: Option<IpAddr>, gateway: Option<IpAddr>, extra: &[String]) -> Result<String, String> {
+pub fn hosts(hostname: &str, domainname: &str, ips: &[IpAddr], gateway: Option<IpAddr>, extra: &[String]) -> Result<String, String> {
     let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n".to_owned();
     for entry in extra {
         let (name, address) = entry.split_once([':', '=']).ok_or_else(|| entry.clone())?;
@@ -22,7 +22,7 @@ pub fn hosts(hostname: &str, domainname: &str, ip: Option<IpAddr>, gateway: Opti
         let _ = writeln!(text, "{address}\t{name}");
     }
     let full = if domainname.is_empty() { String::new() } else { format!("{hostname}.{domainname} ") };
-    if let Some(ip) = ip {
+    for ip in ips {
         let _ = writeln!(text, "{ip}\t{full}{hostname}");
     }
     Ok(text)
@@ -141,15 +141,15 @@ mod tests {
 
     #[test]
     fn the_containers_own_name_is_in_its_hosts_file() {
-        let text =
-            hosts("web", "lan", "10.1.0.2".parse().ok(), "10.1.0.1".parse().ok(), &["db:10.1.0.3".into(), "up:host-gateway".into()]).expect("all well formed");
+        let text = hosts("web", "lan", &["10.1.0.2".parse().expect("an address")], "10.1.0.1".parse().ok(), &["db:10.1.0.3".into(), "up:host-gateway".into()])
+            .expect("all well formed");
         assert!(text.ends_with("10.1.0.3\tdb\n10.1.0.1\tup\n10.1.0.2\tweb.lan web\n"), "{text}");
     }
 
     #[test]
     fn a_line_break_cannot_be_smuggled_into_the_hosts_file() {
-        assert!(hosts("web", "", None, None, &["a\n6.6.6.6 bank:1.2.3.4".into()]).is_err());
-        assert!(hosts("web", "", None, None, &["plain".into()]).is_err());
+        assert!(hosts("web", "", &[], None, &["a\n6.6.6.6 bank:1.2.3.4".into()]).is_err());
+        assert!(hosts("web", "", &[], None, &["plain".into()]).is_err());
     }
 
     #[test]

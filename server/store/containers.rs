@@ -1,5 +1,6 @@
 //! Table `containers`.
 
+use crate::endpoints::{self, EndpointRow};
 use crate::error::{Result, json, parsed, to_json, unique};
 use crate::{Db, StoreError};
 use gantry_model::{ContainerId, ContainerName, ContainerSpec, Digest, PortBinding, State};
@@ -45,6 +46,8 @@ pub struct ContainerRow {
     pub process: ProcessRow,
     pub desired: Desired,
     pub ip: Option<IpAddr>,
+    /// On networks made by users.
+    pub endpoints: Vec<EndpointRow>,
     pub fact: Fact,
     pub created_at_ms: i64,
 }
@@ -77,7 +80,7 @@ impl Default for Fact {
     }
 }
 
-/// Adds a row, with the volumes it uses.
+/// Adds a row, with the volumes it uses and its places on networks.
 ///
 /// # Errors
 /// [`StoreError::Taken`] if the name or address is another's.
@@ -99,6 +102,9 @@ pub async fn insert(db: &Db, row: &ContainerRow, volumes: &[String]) -> Result<(
     for volume in volumes {
         sqlx::query("INSERT OR IGNORE INTO volume_uses (volume_name, container_id) VALUES (?, ?)").bind(volume).bind(row.id.as_str()).execute(&mut *tx).await?;
     }
+    for endpoint in &row.endpoints {
+        endpoints::add(&mut tx, &row.id, endpoint).await?;
+    }
     Ok(tx.commit().await?)
 }
 
@@ -110,7 +116,8 @@ pub async fn all(db: &Db) -> Result<Vec<ContainerRow>> {
     )
     .fetch_all(&db.readers)
     .await?;
-    rows.iter().map(read).collect()
+    let mut places = endpoints::all(db).await?;
+    rows.iter().map(|row| read(row).map(|row| ContainerRow { endpoints: places.remove(&row.id).unwrap_or_default(), ..row })).collect()
 }
 
 /// Writes what a run changed.
@@ -149,6 +156,20 @@ pub async fn rename(db: &Db, id: &ContainerId, name: &ContainerName) -> Result<(
     Ok(())
 }
 
+/// Gives the container an address on the default bridge, or takes it back.
+///
+/// # Errors
+/// [`StoreError::Taken`] if another container has it.
+pub async fn set_ip(db: &Db, id: &ContainerId, ip: Option<IpAddr>) -> Result<()> {
+    sqlx::query("UPDATE containers SET ip = ? WHERE id = ?")
+        .bind(ip.map(|ip| ip.to_string()))
+        .bind(id.as_str())
+        .execute(&db.writer)
+        .await
+        .map_err(unique("the container's address"))?;
+    Ok(())
+}
+
 /// Writes a changed wish (`update`, a first terminal size).
 pub async fn set_spec(db: &Db, id: &ContainerId, spec: &ContainerSpec) -> Result<()> {
     sqlx::query("UPDATE containers SET spec = ? WHERE id = ?").bind(to_json(spec)).bind(id.as_str()).execute(&db.writer).await?;
@@ -176,6 +197,7 @@ fn read(row: &SqliteRow) -> Result<ContainerRow> {
         process: json("containers.process", &text("process")?)?,
         desired,
         ip: row.try_get::<Option<String>, _>("ip")?.map(|ip| parsed("containers.ip", &ip)).transpose()?,
+        endpoints: Vec::new(),
         fact: Fact {
             state: parsed("containers.state", &text("state")?)?,
             exit_code: row.try_get("exit_code")?,
@@ -191,11 +213,11 @@ fn read(row: &SqliteRow) -> Result<ContainerRow> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::db::tests::scratch;
 
-    fn row(byte: u8, name: &str) -> ContainerRow {
+    pub(crate) fn row(byte: u8, name: &str) -> ContainerRow {
         ContainerRow {
             id: ContainerId::from_bytes([byte; 32]),
             name: name.parse().expect("a name"),
@@ -204,6 +226,7 @@ mod tests {
             process: ProcessRow { args: vec!["sh".into()], ..ProcessRow::default() },
             desired: Desired::Stopped,
             ip: None,
+            endpoints: Vec::new(),
             fact: Fact::default(),
             created_at_ms: i64::from(byte),
         }

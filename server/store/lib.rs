@@ -2,9 +2,11 @@
 
 pub mod containers;
 mod db;
+pub mod endpoints;
 mod error;
 pub mod images;
 pub mod jobs;
+pub mod networks;
 pub mod sessions;
 pub mod settings;
 pub mod terminals;

@@ -4,7 +4,6 @@ use super::{mounts, shown};
 use crate::answer::{json, or_null, time_ms};
 use crate::caller::Peer;
 use crate::error::ApiResult;
-use crate::names::{endpoint_id, network_id};
 use crate::query::Params;
 use crate::version::Spoken;
 use actix_web::web::{Data, Path};
@@ -12,7 +11,6 @@ use gantry_engine::{ContainerDetail, Engine, ImageRuntimeConfig};
 use gantry_model::{NetworkMode, State};
 use gantry_wire::docker::host_config::{PortBinding, PortMap};
 use gantry_wire::docker::inspect::{GraphDriver, Health, HealthResult, Inspect, NetworkSettings, State as WireState};
-use gantry_wire::docker::network::EndpointSettings;
 use std::collections::BTreeMap;
 
 pub async fn inspect(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, id: Path<String>, params: Params) -> ApiResult {
@@ -96,25 +94,14 @@ fn network_settings(detail: &ContainerDetail, spoken: Spoken) -> NetworkSettings
     if let NetworkMode::Container(_) = spec.network {
         return NetworkSettings::default();
     }
-    let endpoint = EndpointSettings {
-        network_id: network_id(&summary.network),
-        endpoint_id: summary.ip.map(|_| endpoint_id(&summary.id, &summary.network)).unwrap_or_default(),
-        gateway: summary.ip.and(detail.gateway).map(|ip| ip.to_string()).unwrap_or_default(),
-        ip_address: summary.ip.map(|ip| ip.to_string()).unwrap_or_default(),
-        ip_prefix_len: summary.ip.and(detail.prefix_len).unwrap_or(0),
-        mac_address: summary.ip.and(detail.mac.clone()).unwrap_or_default(),
-        ..EndpointSettings::default()
-    };
     let settings = NetworkSettings {
         sandbox_key: summary.pid.map(|pid| format!("/proc/{pid}/ns/net")).unwrap_or_default(),
         sandbox_id: if summary.pid.is_some() { summary.id.to_string() } else { String::new() },
         ports: ports(detail),
-        networks: BTreeMap::from([(summary.network.clone(), endpoint.clone())]),
+        networks: super::networks::shown(summary, spoken),
         ..NetworkSettings::default()
     };
-    if spec.network != NetworkMode::Bridge || spoken.from(52) {
-        return settings;
-    }
+    let Some(endpoint) = settings.networks.get("bridge").cloned().filter(|_| !spoken.from(52)) else { return settings };
     // The default bridge once more, for clients from before there were others.
     NetworkSettings {
         endpoint_id: endpoint.endpoint_id,

@@ -5,6 +5,7 @@ use crate::answer::{json, line, no_content, or_null, streaming};
 use crate::caller::Peer;
 use crate::error::{ApiError, ApiResult};
 use crate::query::{Json, Params};
+use crate::version::Spoken;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use futures_util::StreamExt as _;
@@ -14,11 +15,11 @@ use gantry_wire::docker::container::{Create, Created, Pruned, Updated, Waited};
 use gantry_wire::docker::host_config::HostConfig;
 use std::time::Duration;
 
-pub async fn create(engine: Data<Engine>, Peer(caller): Peer, params: Params, Json(body): Json<Create>) -> ApiResult {
+pub async fn create(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, params: Params, Json(body): Json<Create>) -> ApiResult {
     let name = Some(params.text("name")).filter(|name| !name.is_empty()).map(str::parse::<ContainerName>);
     let name = name.transpose().map_err(|error| ApiError::invalid(error.to_string()))?;
     platform(params.text("platform"))?;
-    let wish = spec::wish(&body)?;
+    let wish = spec::wish(&body, spoken)?;
     let created = engine.create_container(&caller, name, wish.spec).await?;
     let warnings = wish.warnings.into_iter().chain(created.warnings).collect();
     Ok(HttpResponse::Created().json(Created { id: created.id.to_string(), warnings }))

@@ -4,23 +4,21 @@ use super::mounts;
 use crate::answer::json;
 use crate::caller::Peer;
 use crate::error::{ApiError, ApiResult};
-use crate::names::{endpoint_id, network_id};
 use crate::query::Params;
+use crate::version::Spoken;
 use actix_web::web::Data;
 use gantry_engine::{ContainerSummary, Engine, ListFilter, PublishedPort};
 use gantry_model::{Caller, PortBinding, State};
 use gantry_wire::docker::Filters;
 use gantry_wire::docker::list::{Port, Summary, SummaryHostConfig, SummaryNetworks};
-use gantry_wire::docker::network::EndpointSettings;
-use std::collections::BTreeMap;
 
 const FILTERS: [&str; 14] =
     ["ancestor", "before", "expose", "exited", "health", "id", "isolation", "is-task", "label", "name", "network", "publish", "since", "status"];
 
-pub async fn list(engine: Data<Engine>, Peer(caller): Peer, params: Params) -> ApiResult {
+pub async fn list(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, params: Params) -> ApiResult {
     let known: Vec<&str> = FILTERS.iter().copied().chain(["volume"]).collect();
     let Some(filter) = filter(&params, &params.filters(&known)?)? else { return Ok(json(&Vec::<Summary>::new())) };
-    let mut list = rows(&engine, &caller, &filter).await?;
+    let mut list = rows(&engine, &caller, &filter, spoken).await?;
     if params.flag("size") {
         for row in &mut list {
             // One that was removed meanwhile has no size.
@@ -32,9 +30,9 @@ pub async fn list(engine: Data<Engine>, Peer(caller): Peer, params: Params) -> A
     Ok(json(&list))
 }
 
-pub async fn rows(engine: &Engine, caller: &Caller, filter: &ListFilter) -> ApiResult<Vec<Summary>> {
+pub async fn rows(engine: &Engine, caller: &Caller, filter: &ListFilter, spoken: Spoken) -> ApiResult<Vec<Summary>> {
     let volumes = engine.volumes_dir();
-    Ok(engine.list_containers(caller, filter).await?.iter().map(|container| show(container, &volumes)).collect())
+    Ok(engine.list_containers(caller, filter).await?.iter().map(|container| show(container, &volumes, spoken)).collect())
 }
 
 /// `None` if nothing can match.
@@ -70,7 +68,7 @@ fn ports(texts: &[String]) -> ApiResult<Vec<PortBinding>> {
 }
 
 /// `volumes` is the folder of all volumes.
-pub fn show(container: &ContainerSummary, volumes: &str) -> Summary {
+pub fn show(container: &ContainerSummary, volumes: &str, spoken: Spoken) -> Summary {
     Summary {
         id: container.id.to_string(),
         names: vec![format!("/{}", container.name)],
@@ -83,7 +81,7 @@ pub fn show(container: &ContainerSummary, volumes: &str) -> Summary {
         state: container.state.to_string(),
         status: container.status.clone(),
         host_config: SummaryHostConfig { network_mode: container.network.clone(), annotations: None },
-        network_settings: SummaryNetworks { networks: networks(container) },
+        network_settings: SummaryNetworks { networks: super::networks::shown(container, spoken) },
         mounts: mounts::points(&container.mount_list, volumes),
         ..Summary::default()
     }
@@ -95,18 +93,4 @@ fn port(port: &PublishedPort) -> Vec<Port> {
         Some((ip, public_port)) => vec![Port { ip: ip.to_string(), private_port: port.container_port, public_port, kind }],
         None => vec![Port { private_port: port.container_port, kind, ..Port::default() }],
     }
-}
-
-fn networks(container: &ContainerSummary) -> BTreeMap<String, EndpointSettings> {
-    if container.network.starts_with("container:") {
-        return BTreeMap::new();
-    }
-    let ip = container.ip.map(|ip| ip.to_string()).unwrap_or_default();
-    let endpoint = EndpointSettings {
-        network_id: network_id(&container.network),
-        endpoint_id: container.ip.map(|_| endpoint_id(&container.id, &container.network)).unwrap_or_default(),
-        ip_address: ip,
-        ..EndpointSettings::default()
-    };
-    BTreeMap::from([(container.network.clone(), endpoint)])
 }

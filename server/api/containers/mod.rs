@@ -8,12 +8,14 @@ mod life;
 mod list;
 mod logs;
 mod mounts;
+mod networks;
 mod shown;
 mod spec;
 mod stats;
 
 pub use life::{prune_filter, size};
 pub use list::rows;
+pub use networks::endpoint_spec;
 
 use actix_web::web::{self, ServiceConfig};
 

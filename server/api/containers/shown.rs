@@ -217,7 +217,10 @@ mod tests {
             "MemoryReservation":1048576,"PidsLimit":50,"Ulimits":[{"Name":"nofile","Hard":20,"Soft":10}],"Devices":[{"PathOnHost":"/dev/null","PathInContainer":"/dev/x","CgroupPermissions":"r"}],
             "BlkioDeviceReadBps":[{"Path":"/dev/vda","Rate":1000}],"DeviceCgroupRules":["c 1:3 r"],"Init":true,"MaskedPaths":[],"CgroupnsMode":"private","UTSMode":"host"}}"#;
         let create: Create = gantry_wire::docker::parse(asked.as_bytes()).expect("valid");
-        let shown = serde_json::to_value(host_config(&wish(&create).map_err(|error| error.message).expect("taken").spec)).expect("JSON");
+        let shown = serde_json::to_value(host_config(
+            &wish(&create, crate::version::Spoken(gantry_wire::docker::VERSION)).map_err(|error| error.message).expect("taken").spec,
+        ))
+        .expect("JSON");
         let asked: serde_json::Value = serde_json::from_str(asked).expect("JSON");
         for (key, value) in asked["HostConfig"].as_object().expect("an object") {
             assert_eq!(&shown[key], value, "{key}");

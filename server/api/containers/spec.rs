@@ -2,11 +2,12 @@
 
 use super::host;
 use super::mounts;
+use super::networks::{Joined, joined};
 use crate::error::{ApiError, ApiResult};
-use gantry_model::{ContainerSpec, HealthCheck, Mount, MountKind, NetworkMode, PortBinding, Protocol, TermSize};
+use crate::version::Spoken;
+use gantry_model::{ContainerSpec, HealthCheck, Mount, MountKind, PortBinding, Protocol, TermSize};
 use gantry_wire::docker::container::{Config, Create, HealthConfig};
 use gantry_wire::docker::host_config::{PortBinding as WirePort, PortMap};
-use gantry_wire::docker::network::EndpointSettings;
 use std::net::IpAddr;
 
 /// A wish and what the caller should know about it.
@@ -15,7 +16,7 @@ pub struct Wish {
     pub warnings: Vec<String>,
 }
 
-pub fn wish(create: &Create) -> ApiResult<Wish> {
+pub fn wish(create: &Create, spoken: Spoken) -> ApiResult<Wish> {
     let (config, host_config) = (&create.config, &create.host_config);
     let mut warnings = Vec::new();
     if config.image.is_empty() {
@@ -27,7 +28,7 @@ pub fn wish(create: &Create) -> ApiResult<Wish> {
             mounts.push(Mount { kind: MountKind::Volume { name: String::new(), no_copy: false }, target: target.clone(), read_only: false });
         }
     }
-    let network = network(create)?;
+    let Joined { network, endpoints, mac } = joined(create, spoken)?;
     let mut spec = ContainerSpec {
         image: config.image.clone(),
         entrypoint: config.entrypoint.clone().map(|words| words.0),
@@ -47,6 +48,8 @@ pub fn wish(create: &Create) -> ApiResult<Wish> {
         exposed_ports: exposed(config)?,
         mounts,
         network,
+        endpoints,
+        mac,
         ports: host_config.port_bindings.as_ref().map(ports).transpose()?.unwrap_or_default(),
         term_size: host_config.console_size.filter(|size| *size != [0, 0]).map(|[rows, cols]| TermSize { rows, cols }),
         ..ContainerSpec::default()
@@ -125,36 +128,5 @@ fn host_port(binding: &WirePort) -> ApiResult<u16> {
         "" => Ok(0),
         text if text.contains('-') => Err(ApiError::unsupported(format!("a free port out of the range {text} can't be chosen yet: give one port, or none"))),
         text => text.parse().map_err(|_| ApiError::invalid(format!("invalid port specification: {text:?}"))),
-    }
-}
-
-/// The one network a container is on, from the two places that name it.
-fn network(create: &Create) -> ApiResult<NetworkMode> {
-    let named: NetworkMode = create.host_config.network_mode.parse().unwrap_or_else(|never| match never {});
-    let mode = if create.config.network_disabled { NetworkMode::None } else { named };
-    if !create.config.mac_address.is_empty() {
-        return Err(ApiError::unsupported("a MAC address can't be chosen yet: leave --mac-address out"));
-    }
-    for (name, endpoint) in create.networking_config.endpoints_config.iter().flatten() {
-        let same = name == "default" || name.parse() == Ok(mode.clone());
-        if !same {
-            return Err(ApiError::unsupported(format!("network {name}: a container is on one network in this release, and this one is on {mode}")));
-        }
-        endpoint_is_plain(endpoint)?;
-    }
-    Ok(mode)
-}
-
-/// What an endpoint of a user's network could ask for is refused on the predefined ones.
-fn endpoint_is_plain(endpoint: &EndpointSettings) -> ApiResult<()> {
-    let no = |what: &str| Err(ApiError::invalid(format!("{what} supported for user-defined networks only")));
-    let ipam = endpoint.ipam_config.clone().unwrap_or_default();
-    match () {
-        () if !ipam.ipv4_address.is_empty() || !ipam.ipv6_address.is_empty() => no("invalid config for network bridge: user specified IP address is"),
-        () if endpoint.aliases.iter().flatten().next().is_some() => no("network-scoped aliases are"),
-        () if endpoint.links.iter().flatten().next().is_some() => no("links are"),
-        () if !endpoint.mac_address.is_empty() => no("a MAC address is"),
-        () if endpoint.driver_opts.iter().flatten().next().is_some() => no("driver options are"),
-        () => Ok(()),
     }
 }

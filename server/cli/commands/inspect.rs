@@ -68,6 +68,7 @@ macro_rules! of_one_kind {
 
 of_one_kind!(InspectContainer, "container", "Show all that is known of containers");
 of_one_kind!(InspectImage, "image", "Show all that is known of images");
+of_one_kind!(InspectNetwork, "network", "Show all that is known of networks");
 of_one_kind!(InspectVolume, "volume", "Show all that is known of volumes");
 
 async fn show(client: &Client, names: &[String], kinds: &[&str], format: Option<&str>, size: bool) -> Result<i32, Failure> {

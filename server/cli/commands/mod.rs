@@ -13,6 +13,7 @@ mod inspect;
 mod life;
 mod logs;
 mod look;
+mod networks;
 mod prune;
 mod ps;
 mod pull;
@@ -126,6 +127,19 @@ pub const FAMILIES: &[Family] = &[
             alone::<inspect::InspectImage>("inspect"),
             entry::<archives::RemoveImage>("rm", &["remove"]),
             alone::<prune::Images>("prune"),
+        ],
+    },
+    Family {
+        name: "network",
+        about: "All that concerns networks",
+        verbs: &[
+            entry::<networks::Ls>("ls", &["list"]),
+            alone::<networks::New>("create"),
+            alone::<inspect::InspectNetwork>("inspect"),
+            alone::<networks::Join>("connect"),
+            alone::<networks::Leave>("disconnect"),
+            entry::<networks::Remove>("rm", &["remove"]),
+            alone::<prune::Networks>("prune"),
         ],
     },
     Family {

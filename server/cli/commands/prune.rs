@@ -1,4 +1,4 @@
-//! `container prune`, `image prune`, `volume prune`, `system prune`: what nothing uses goes, after a question.
+//! `container prune`, `image prune`, `network prune`, `volume prune`, `system prune`: what nothing uses goes, after a question.
 
 use super::archives::removed_text;
 use super::filter;
@@ -23,6 +23,12 @@ pub struct Images {
     /// Remove all images that no container uses, not only untagged ones
     #[arg(short, long)]
     all: bool,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+#[derive(Args)]
+pub struct Networks {
     #[command(flatten)]
     asked: Asked,
 }
@@ -96,6 +102,11 @@ async fn images(client: &Client, mut filters: Filters, all: bool) -> Result<Free
     Ok((if lines.is_empty() { lines } else { format!("Deleted Images:\n{lines}\n") }, pruned.space_reclaimed))
 }
 
+async fn networks(client: &Client, filters: &Filters) -> Result<Freed, Failure> {
+    let pruned: network::Pruned = client.post("/networks/prune", &query(filters), &()).await?;
+    Ok((said("Deleted Networks:", pruned.networks_deleted.as_deref()), 0))
+}
+
 async fn volumes(client: &Client, mut filters: Filters, all: bool) -> Result<Freed, Failure> {
     if all {
         filters.add("all", "true");
@@ -146,6 +157,21 @@ impl Verb for Images {
     }
 }
 
+impl Verb for Networks {
+    const USAGE: &'static str = "[OPTIONS]";
+    const ABOUT: &'static str = "Remove networks that no container uses";
+    const EXAMPLE: &'static str = "network prune";
+
+    async fn run(self, client: Client) -> Result<i32, Failure> {
+        if !self.asked.sure("This will remove all custom networks not used by at least one container.")? {
+            return Ok(1);
+        }
+        // No bytes are freed, and docker tells none.
+        print(&networks(&client, &filter::filters(&self.asked.filter)?).await?.0)?;
+        Ok(0)
+    }
+}
+
 impl Verb for Volumes {
     const USAGE: &'static str = "[OPTIONS]";
     const ABOUT: &'static str = "Remove volumes that no container uses";
@@ -182,9 +208,9 @@ impl Verb for System {
         let mut freed = vec![containers(&client, &filters).await?];
         // A server may have no networks or builds of its own.
         let absent = |failure: &Failure| matches!(failure.status, Some(404 | 501));
-        match client.post::<_, network::Pruned>("/networks/prune", &query(&filters), &()).await {
+        match networks(&client, &filters).await {
             Err(failure) if absent(&failure) => {}
-            pruned => freed.push((said("Deleted Networks:", pruned?.networks_deleted.as_deref()), 0)),
+            pruned => freed.push(pruned?),
         }
         if self.volumes {
             freed.push(volumes(&client, filters.clone(), false).await?);

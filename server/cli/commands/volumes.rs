@@ -55,7 +55,7 @@ impl Verb for Ls {
 }
 
 /// As people count: `v2` before `v10`. Source: fvbommel/sortorder, which docker uses.
-fn natural(a: &str, b: &str) -> Ordering {
+pub fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {
         let (Some(x), Some(y)) = (a.chars().next(), b.chars().next()) else { return a.len().cmp(&b.len()) };

@@ -1,6 +1,7 @@
 //! Everything a monitor needs to start a container: the OCI spec, the launch description, and where they lie.
 
 use crate::filters::Ready;
+use crate::network::{Place, bridges, name_server, way_out};
 use crate::registry::Container;
 use crate::{Engine, EngineError, Result, procfs};
 use gantry_model::{ContainerId, ContainerSpec, IpcMode, Kind, MountKind, NetworkMode, PidMode, Propagation, Signal};
@@ -8,7 +9,7 @@ use gantry_plan::files::AskingFrom;
 use gantry_plan::process::FinalProcess;
 use gantry_plan::spec::{JoinedNamespaces, ResolvedMount, SpecInput, UserIds, runtime_spec};
 use gantry_store::containers::ProcessRow;
-use gantry_wire::monitor::{Launch, LogDriver, LogPlan, Network, Overlay, Share, files};
+use gantry_wire::monitor::{Bridge, Launch, LogDriver, LogPlan, Network, Overlay, Share, files};
 use oci_spec::runtime::Spec;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ struct Wish<'a> {
     name: &'a str,
     spec: &'a ContainerSpec,
     process: &'a ProcessRow,
-    ip: Option<IpAddr>,
+    places: Vec<Place>,
     lowers: Vec<PathBuf>,
 }
 
@@ -61,7 +62,7 @@ impl Engine {
     pub(crate) fn try_spec(&self, id: &ContainerId, spec: &ContainerSpec, process: &FinalProcess) -> Result<Vec<String>> {
         let process = ProcessRow { args: process.args.clone(), env: process.env.clone(), cwd: process.cwd.clone(), user: process.user.clone() };
         self.oci_spec(
-            &Wish { id, name: "", spec, process: &process, ip: None, lowers: Vec::new() },
+            &Wish { id, name: "", spec, process: &process, places: Vec::new(), lowers: Vec::new() },
             JoinedNamespaces::default(),
             self.filter(spec)?.as_deref(),
         )?;
@@ -71,16 +72,16 @@ impl Engine {
 
     /// Writes the container's bundle anew: folders, files under /etc, spec, launch description.
     pub(crate) async fn write_bundle(&self, container: &Container) -> Result<()> {
-        let (name, spec, process, ip) = {
+        let (name, spec, process, places) = {
             let live = container.lock();
-            (live.name.to_string(), live.spec.clone(), live.process.clone(), live.ip)
+            (live.name.to_string(), live.spec.clone(), live.process.clone(), self.places(&container.id, &live))
         };
         let image_id = container.image_id.clone();
         let (engine, id) = (self.clone(), container.id.clone());
         tokio::task::spawn_blocking(move || {
             let image = engine.inner.images.image(&image_id)?;
             let lowers = engine.inner.images.layer_paths_top_first(&image);
-            let wish = Wish { id: &id, name: &name, spec: &spec, process: &process, ip, lowers };
+            let wish = Wish { id: &id, name: &name, spec: &spec, process: &process, places, lowers };
             engine.write_bundle_files(&wish)
         })
         .await?
@@ -98,12 +99,12 @@ impl Engine {
         std::fs::create_dir_all(&run).map_err(EngineError::io(format!("make {}", run.display())))?;
         self.write_etc_files(wish, &folder)?;
         let joined = self.joined(wish.spec)?;
-        let network = self.network_plan(wish, &joined)?;
+        let (network, more_bridges) = network_plan(wish, &joined);
         let filter = self.filter(wish.spec)?;
         let spec = self.oci_spec(wish, joined, filter.as_deref())?;
         write(&folder.join("config.json"), &spec)?;
         let program = filter.and_then(|filter| filter.program.clone());
-        write(&folder.join(files::LAUNCH), &Launch { filter: program, ..self.launch(wish, &folder, network) })
+        write(&folder.join(files::LAUNCH), &Launch { filter: program, more_bridges, ..self.launch(wish, &folder, network) })
     }
 
     fn launch(&self, wish: &Wish<'_>, folder: &Path, network: Network) -> Launch {
@@ -129,13 +130,14 @@ impl Engine {
             keep_bytes: Launch::default_keep_bytes(),
             restart: spec.restart,
             network,
+            more_bridges: Vec::new(),
             shares: self.shares(spec),
             stop_signal: spec.stop_signal.unwrap_or(Signal::TERM),
             stop_timeout_ms: u64::from(spec.stop_timeout_secs.unwrap_or(DEFAULT_STOP_SECS)) * 1000,
             init: spec.init,
             auto_remove: spec.auto_remove,
             filter: None,
-            names: None,
+            names: name_server(&wish.places, &spec.dns),
         }
     }
 
@@ -236,34 +238,66 @@ impl Engine {
         })
     }
 
-    fn network_plan(&self, wish: &Wish<'_>, joined: &JoinedNamespaces) -> Result<Network> {
-        Ok(match (&wish.spec.network, wish.ip, &joined.network) {
-            (NetworkMode::Host, ..) => Network::Host,
-            (NetworkMode::Container(_), _, Some(path)) => Network::Path(path.clone()),
-            (NetworkMode::Bridge, Some(ip), _) => Network::Bridge(Box::new(self.inner.network.endpoint(wish.id, ip, &wish.spec.ports)?)),
-            _ => Network::None,
-        })
+    fn hosts(&self, wish: &Wish<'_>, hostname: &str) -> Result<String> {
+        let spec = wish.spec;
+        let ips: Vec<IpAddr> = wish.places.iter().filter_map(|place| place.ip.map(IpAddr::V4)).collect();
+        let gateway = way_out(&wish.places).map(|place| IpAddr::V4(place.network.gateway));
+        gantry_plan::files::hosts(hostname, &spec.domainname, &ips, gateway, &spec.extra_hosts)
+            .map_err(|entry| EngineError::said(Kind::Invalid, format!("invalid extra host {entry:?}: use name:address")))
     }
 
-    fn write_etc_files(&self, wish: &Wish<'_>, folder: &Path) -> Result<()> {
+    fn resolv_conf(wish: &Wish<'_>) -> Result<String> {
         let spec = wish.spec;
-        let hostname = &self.hostname(wish);
-        let gateway = wish.ip.map(|_| self.inner.network.gateway());
-        let hosts = gantry_plan::files::hosts(hostname, &spec.domainname, wish.ip, gateway, &spec.extra_hosts)
-            .map_err(|entry| EngineError::said(Kind::Invalid, format!("invalid extra host {entry:?}: use name:address")))?;
         let from = match spec.network {
             NetworkMode::Host => AskingFrom::Host,
             NetworkMode::None => AskingFrom::Nowhere,
+            _ if name_server(&wish.places, &spec.dns).is_some() => AskingFrom::Networks,
             _ => AskingFrom::Bridge,
         };
-        let resolv = gantry_plan::files::resolv_conf(&host_resolv_conf(from), from, &spec.dns, &spec.dns_search, &spec.dns_options)
-            .map_err(|server| EngineError::said(Kind::Invalid, format!("{server:?} is not an IP address of a DNS server")))?;
-        for (name, text) in [("hosts", hosts), ("resolv.conf", resolv), ("hostname", format!("{hostname}\n"))] {
+        gantry_plan::files::resolv_conf(&host_resolv_conf(from), from, &spec.dns, &spec.dns_search, &spec.dns_options)
+            .map_err(|server| EngineError::said(Kind::Invalid, format!("{server:?} is not an IP address of a DNS server")))
+    }
+
+    /// Tells a container that runs which addresses it has now, and where its name server is if that changed. The files are mounted, so
+    /// that they are written in their places.
+    pub(crate) async fn rewrite_etc_files(&self, container: &Container) -> Result<()> {
+        let (spec, process, places) = {
+            let live = container.lock();
+            (live.spec.clone(), live.process.clone(), self.places(&container.id, &live))
+        };
+        let (engine, id) = (self.clone(), container.id.clone());
+        tokio::task::spawn_blocking(move || {
+            let wish = Wish { id: &id, name: "", spec: &spec, process: &process, places, lowers: Vec::new() };
+            let folder = engine.data_dir(&id);
+            put(&folder.join("hosts"), &engine.hosts(&wish, &engine.hostname(&wish))?)?;
+            let (path, asks_monitor) = (folder.join("resolv.conf"), name_server(&wish.places, &spec.dns).is_some());
+            let asked_monitor = std::fs::read_to_string(&path).is_ok_and(|text| text.contains("nameserver 127.0.0.11\n"));
+            if asks_monitor == asked_monitor { Ok(()) } else { put(&path, &Self::resolv_conf(&wish)?) }
+        })
+        .await?
+    }
+
+    fn write_etc_files(&self, wish: &Wish<'_>, folder: &Path) -> Result<()> {
+        let hostname = &self.hostname(wish);
+        let hosts = self.hosts(wish, hostname)?;
+        for (name, text) in [("hosts", hosts), ("resolv.conf", Self::resolv_conf(wish)?), ("hostname", format!("{hostname}\n"))] {
             let path = folder.join(name);
-            std::fs::write(&path, text).map_err(EngineError::io(format!("write {}", path.display())))?;
+            put(&path, &text)?;
             set_mode(&path, 0o644)?;
         }
         Ok(())
+    }
+}
+
+/// What the monitor joins: the first bridge where releases know it, and the others.
+fn network_plan(wish: &Wish<'_>, joined: &JoinedNamespaces) -> (Network, Vec<Bridge>) {
+    match (&wish.spec.network, &joined.network) {
+        (NetworkMode::Host, _) => (Network::Host, Vec::new()),
+        (NetworkMode::Container(_), Some(path)) => (Network::Path(path.clone()), Vec::new()),
+        _ => {
+            let mut bridges = bridges(&wish.places, &wish.spec.ports).into_iter();
+            (bridges.next().map_or(Network::None, |first| Network::Bridge(Box::new(first))), bridges.collect())
+        }
     }
 }
 
@@ -278,6 +312,10 @@ fn host_resolv_conf(from: AskingFrom) -> String {
 
 fn resolved(source: PathBuf, target: &str, read_only: bool, propagation: Propagation, recursive: bool) -> ResolvedMount {
     ResolvedMount { source, target: PathBuf::from(target), read_only, propagation, recursive, mapped: false }
+}
+
+fn put(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).map_err(EngineError::io(format!("write {}", path.display())))
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<()> {

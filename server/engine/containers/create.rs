@@ -5,7 +5,7 @@ use crate::authorize::{authorize, creating};
 use crate::clock::now_ms;
 use crate::registry::Container;
 use crate::{Engine, EngineError, Result, names, random};
-use gantry_model::{Caller, ContainerName, ContainerSpec, Kind, MountKind, NetworkMode, RestartPolicy};
+use gantry_model::{Caller, ContainerName, ContainerSpec, EndpointSpec, Kind, MountKind, NetworkMode, RestartPolicy};
 use gantry_plan::process::{ImageDefaults, merge};
 use gantry_store::containers::{self, ContainerRow, Desired, Fact, ProcessRow};
 use std::collections::BTreeSet;
@@ -15,6 +15,7 @@ impl Engine {
     pub async fn create_container(&self, caller: &Caller, name: Option<ContainerName>, mut spec: ContainerSpec) -> Result<Created> {
         authorize(caller, creating(&spec))?;
         self.inherit_volumes(caller, &mut spec)?;
+        join_the_modes_network(&mut spec);
         // The image stays until the container is known to use it.
         let _image = self.inner.images_in_use.read().await;
         let image_id = self.image_id(&spec.image)?;
@@ -56,7 +57,8 @@ impl Engine {
         // Names and addresses are given to one container at a time.
         let _turn = self.inner.naming.lock().await;
         let name = self.free_name(name)?;
-        let ip = if spec.network == NetworkMode::Bridge { Some(self.inner.network.take_address(&self.taken_addresses())?) } else { None };
+        let places = crate::network::new_rows(std::mem::take(&mut spec.endpoints));
+        let ip = if spec.network == NetworkMode::Bridge { Some(self.default_address()?) } else { None };
         let row = ContainerRow {
             id: id.clone(),
             name: name.clone(),
@@ -65,6 +67,7 @@ impl Engine {
             process: ProcessRow { args: process.args, env: process.env, cwd: process.cwd, user: process.user },
             desired: Desired::Stopped,
             ip,
+            endpoints: places,
             fact: Fact::default(),
             created_at_ms: now_ms(),
         };
@@ -116,10 +119,6 @@ impl Engine {
         }
         Err(EngineError::said(Kind::Conflict, "no free name was found: give one with --name"))
     }
-
-    fn taken_addresses(&self) -> BTreeSet<std::net::IpAddr> {
-        self.inner.containers.all().iter().filter_map(|container| container.lock().ip).collect()
-    }
 }
 
 pub(super) fn name_taken(name: &ContainerName, owner: Option<&str>) -> EngineError {
@@ -131,16 +130,18 @@ pub(super) fn name_taken(name: &ContainerName, owner: Option<&str>) -> EngineErr
     )
 }
 
+/// The network of the mode is joined also if nothing is asked of the place there, and it is the first.
+fn join_the_modes_network(spec: &mut ContainerSpec) {
+    let NetworkMode::Named(name) = &spec.network else { return };
+    match spec.endpoints.iter().position(|endpoint| endpoint.network == *name) {
+        Some(position) => spec.endpoints[..=position].rotate_right(1),
+        None => spec.endpoints.insert(0, EndpointSpec { network: name.clone(), ..EndpointSpec::default() }),
+    }
+}
+
 /// Wishes that contradict themselves are refused; returns warnings for those that change nothing here.
 fn check(spec: &ContainerSpec) -> Result<Vec<String>> {
     let no = |message: &str| Err(EngineError::said(Kind::Invalid, message.to_owned()));
-    if let NetworkMode::Named(name) = &spec.network {
-        return Err(EngineError::hinted(
-            Kind::Unsupported,
-            format!("network {name} not found: this release has bridge, host and none"),
-            "leave --network out to use the default bridge",
-        ));
-    }
     if spec.auto_remove && spec.restart != RestartPolicy::No {
         return no("Conflicting options: a container that is removed when it ends can't have a restart policy");
     }
@@ -169,7 +170,7 @@ fn check(spec: &ContainerSpec) -> Result<Vec<String>> {
     if !spec.hostname.is_empty() && (spec.hostname.len() > 63 || !spec.hostname.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))) {
         return Err(EngineError::said(Kind::Invalid, format!("invalid hostname {:?}: use at most 63 letters, digits, '-', '.' or '_'", spec.hostname)));
     }
-    if !spec.ports.is_empty() && spec.network != NetworkMode::Bridge {
+    if !spec.ports.is_empty() && !matches!(spec.network, NetworkMode::Bridge | NetworkMode::Named(_)) {
         if spec.network == NetworkMode::Host {
             return Ok(vec!["Published ports are discarded when using host network mode".to_owned()]);
         }

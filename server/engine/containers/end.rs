@@ -115,14 +115,14 @@ impl Engine {
         for waiter in waiters {
             let _ = waiter.send(Ok(exit_code));
         }
-        let shared = self.network_is_shared(&container.id);
+        // Else they went with the container's namespace.
+        let left = if self.network_is_shared(&container.id) { self.places(&container.id, &container.lock()) } else { Vec::new() };
         let (hand, cgroup, id, engine) = (self.inner.hand.clone(), self.cgroup_of(container), container.id.clone(), self.clone());
         let clearing = self.inner.clearing.clone().read_owned().await;
         self.inner.handle.spawn_blocking(move || {
             let _clearing = clearing;
-            // Else it went with the container's namespace.
-            if shared && let Err(error) = engine.inner.network.forget(&id) {
-                tracing::warn!(container.id = %id, "remove the link of container {}: {}", id.short(), error.chain());
+            if let Err(error) = engine.forget_places(&id, &left) {
+                tracing::warn!(container.id = %id, "remove the links of container {}: {}", id.short(), error.chain());
             }
             hand.empty_trash(&trash);
             if let Err(error) = hand.remove_cgroup(&cgroup) {

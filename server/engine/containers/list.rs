@@ -5,7 +5,7 @@ use crate::authorize::{authorize, creating};
 use crate::clock::now_ms;
 use crate::registry::{Container, Live};
 use crate::{Engine, EngineError, Result, status};
-use gantry_model::{Action, Caller, IpcMode, MountKind, NetworkMode, PidMode, PortBinding};
+use gantry_model::{Action, Caller, ContainerSpec, IpcMode, MountKind, NetworkMode, PidMode, PortBinding};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -52,15 +52,13 @@ impl Engine {
         spec.env.clone_from(&live.process.env);
         spec.working_dir.clone_from(&live.process.cwd);
         spec.user.clone_from(&live.process.user);
+        spec.endpoints = live.endpoints.iter().map(|row| row.spec.clone()).collect();
         ContainerDetail {
             summary: self.summary(container, &live, now_ms()),
             path: words.next().cloned().unwrap_or_default(),
             args: words.cloned().collect(),
             restart_count: live.fact.restart_count,
             error: live.fact.error.clone(),
-            gateway: live.ip.map(|_| self.inner.network.gateway()),
-            prefix_len: live.ip.map(|_| self.inner.network.prefix_len()),
-            mac: live.ip.map(|ip| self.inner.network.mac(ip)),
             log_path: path("log"),
             upper_dir: path("upper"),
             hosts_path: path("hosts"),
@@ -69,13 +67,14 @@ impl Engine {
             health: live.health.clone().filter(|_| live.fact.state.is_live()),
             execs: live.execs.keys().cloned().collect(),
             monitor_pid: live.monitor_pid,
-            command_line: gantry_plan::command_line::run(Some(&live.name), &live.spec),
+            command_line: gantry_plan::command_line::run(Some(&live.name), &ContainerSpec { endpoints: spec.endpoints.clone(), ..live.spec.clone() }),
             spec,
         }
     }
 
     pub(crate) fn summary(&self, container: &Container, live: &Live, now_ms: i64) -> ContainerSummary {
         let running = live.fact.state.is_live();
+        let endpoints = self.infos(&container.id, live);
         let last = live.history.last().filter(|_| running);
         ContainerSummary {
             id: container.id.clone(),
@@ -96,7 +95,8 @@ impl Engine {
             labels: live.spec.labels.clone(),
             ports: ports(live),
             network: live.spec.network.to_string(),
-            ip: live.ip.filter(|_| running),
+            ip: endpoints.iter().find_map(|place| place.ip).map(IpAddr::V4),
+            endpoints,
             mounts: live.spec.mounts.iter().map(|mount| mount_name(&mount.kind, &mount.target)).collect(),
             mount_list: live.spec.mounts.clone(),
             tty: live.spec.tty,
@@ -148,7 +148,7 @@ fn matches(filter: &ListFilter, container: &Container, live: &Live) -> bool {
             Some((key, value)) => live.spec.labels.get(key).is_some_and(|known| known == value),
             None => live.spec.labels.contains_key(label.as_str()),
         })
-        && any(&filter.network, &|network| live.spec.network.to_string() == network)
+        && any(&filter.network, &|network| on_network(live, network))
         && any(&filter.volume, &|volume| live.spec.mounts.iter().any(|mount| mount_name(&mount.kind, &mount.target) == volume || mount.target == volume))
         && (filter.expose.is_empty()
             || ports(live)
@@ -160,6 +160,14 @@ fn matches(filter: &ListFilter, container: &Container, live: &Live) -> bool {
                 .ports
                 .iter()
                 .any(|port| filter.publish.iter().any(|wanted| wanted.container_port == port.container_port || wanted.host_port == port.host_port)))
+}
+
+/// By the name or the id of the network.
+fn on_network(live: &Live, network: &str) -> bool {
+    let on_default = if live.ip.is_some() { Some("bridge") } else { None };
+    let plain = matches!(live.spec.network, NetworkMode::Host | NetworkMode::None).then(|| live.spec.network.to_string());
+    on_default.map(str::to_owned).into_iter().chain(plain).any(|name| crate::network::is_predefined(&name, network))
+        || live.endpoints.iter().any(|row| row.spec.network == network || row.network.as_ref().is_some_and(|id| id.as_str() == network))
 }
 
 /// A part of the name; `^` and `$` anchor it, and a leading `/` is seen as docker's users write it.

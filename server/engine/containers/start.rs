@@ -41,6 +41,7 @@ impl Engine {
                 live.fact.exit_code = Some(start_failure_code(error.kind()));
                 live.spec.auto_remove
             };
+            self.write_names_of(container).await;
             if remove {
                 if let Err(error) = self.remove(container, true).await {
                     tracing::error!(container.id = %container.id, "remove the container that could not start: {}", error.chain());
@@ -54,6 +55,9 @@ impl Engine {
     }
 
     async fn start_by_monitor(&self, container: &Arc<Container>) -> Result<()> {
+        // From here on its networks are in use.
+        container.lock().starting = true;
+        self.settle_places(container).await?;
         self.check_ports(container)?;
         let mut client = self.client_for_start(container).await?;
         {
@@ -64,6 +68,8 @@ impl Engine {
             live.starting = true;
             live.prepared = false;
         }
+        // The first thing a program does may be to ask for a name.
+        self.write_names_of(container).await;
         let answer = match client.request(Request::Start).await {
             // The monitor of the run before was on its way out; a new one takes its place.
             Err(EngineError::MonitorGone(_)) => self.new_monitor(container).await?.request(Request::Start).await?,
@@ -224,6 +230,7 @@ impl Engine {
             _ => error.into(),
         })?;
         container.lock().name = name;
+        self.write_names_of(&container).await;
         self.tell(&container, "rename", [("oldName", format!("/{old}"))]);
         Ok(())
     }

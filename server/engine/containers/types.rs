@@ -25,7 +25,11 @@ pub struct ContainerSummary {
     pub finished_at_ms: Option<i64>,
     pub labels: BTreeMap<String, String>,
     pub ports: Vec<PublishedPort>,
+    /// Its mode: `bridge`, `none`, a network's name …
     pub network: String,
+    /// Its places on networks.
+    pub endpoints: Vec<crate::EndpointInfo>,
+    /// The first address, while it runs.
     pub ip: Option<IpAddr>,
     pub mounts: Vec<String>,
     pub mount_list: Vec<Mount>,
@@ -59,10 +63,6 @@ pub struct ContainerDetail {
     pub restart_count: u32,
     /// Why it failed to start or ended, in one sentence; empty if there is nothing to say.
     pub error: String,
-    pub gateway: Option<IpAddr>,
-    /// Bits of its subnet.
-    pub prefix_len: Option<u8>,
-    pub mac: Option<String>,
     pub log_path: String,
     /// Folder of the writable layer.
     pub upper_dir: String,

@@ -122,6 +122,8 @@ impl Engine {
             live.fact = Fact { state: State::Running, started_at_ms: Some(at_ms), restart_count: live.fact.restart_count, ports, ..Fact::default() };
         }
         self.write_fact(container).await;
+        self.write_names_of(container).await;
+        self.tell_places(container, "connect");
         self.tell(container, "start", []);
         self.watch_health(container);
     }
@@ -154,9 +156,11 @@ impl Engine {
         };
         self.tell(container, "die", [("exitCode", exit.code.to_string())]);
         tracing::info!(container.id = %container.id, exit.code = exit.code, "container {} exited with code {}", container.id.short(), exit.code);
+        self.tell_places(container, "disconnect");
         for waiter in waiters {
             let _ = waiter.send(Ok(exit.code));
         }
+        self.write_names_of(container).await;
         self.end_execs(container).await;
         let (remove, wanted) = {
             let live = container.lock();
@@ -220,10 +224,11 @@ impl Engine {
     /// Ends what is left of a container whose monitor is gone, and writes down why.
     pub(crate) async fn bury(&self, container: &Arc<Container>, why: &str) {
         let path = self.cgroup_of(container);
+        let places = self.places(&container.id, &container.lock());
         let (id, engine) = (container.id.clone(), self.clone());
         let killed = tokio::task::spawn_blocking(move || {
             engine.inner.hand.kill_leftovers(&id, &path)?;
-            engine.inner.network.forget(&id)
+            engine.forget_places(&id, &places)
         })
         .await;
         if let Ok(Err(error)) = killed {

@@ -1,10 +1,12 @@
-//! What the default bridge leaves in the kernel, kept in step with the containers that run. Bridge and firewall table are made with the
-//! first container and stay when the last one ends; a server that ends in order while no container runs takes them along.
+//! What networks leave in the kernel, kept in step with the containers that run. Bridge and firewall table are made with the first
+//! container and stay when the last one ends; they go with the network, or with a server that ends in order while nobody is on it.
 
-use super::BridgeNetwork;
+use super::members::Member;
+use super::places::LINK_PREFIX;
+use super::{Network, Place};
 use crate::registry::Container;
 use crate::{Engine, EngineError, Finding, Result};
-use gantry_model::{ContainerId, Kind, NetworkMode, PortBinding, State};
+use gantry_model::{ContainerId, Kind, NetworkMode, PortBinding};
 use gantry_plan::network::{Element, Ruleset, Wish, collide, plan, published};
 use gantry_runtime::netlink::{NetworkError, apply_host_sysctls, bridge_ports, delete_link, ensure_bridge, remove_bridge};
 use gantry_runtime::nft::{Firewall, Watch, obstacles};
@@ -14,44 +16,26 @@ use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A container that runs, by what it has on the network.
-#[derive(Debug)]
-pub(crate) struct Member {
-    id: ContainerId,
-    ip: Option<Ipv4Addr>,
-    ports: Vec<PortBinding>,
-}
-
 fn network_error(error: NetworkError) -> EngineError {
     EngineError::said(error.kind(), error.to_string())
 }
 
-/// Names of links of containers begin so. IFNAMSIZ leaves 15 letters: these, 12 of the id, and one for the monitor to tell runs apart.
-pub(super) const LINK_PREFIX: &str = "gv";
-
-pub(super) fn link_name(id: &ContainerId) -> String {
-    format!("{LINK_PREFIX}{}", &id.as_str()[..12])
-}
-
-impl BridgeNetwork {
+impl Network {
     fn firewall(&self) -> Result<Firewall> {
         Firewall::open(&self.table).map_err(network_error)
     }
 
-    fn addresses(&self) -> [(IpAddr, u8); 1] {
-        [(self.gateway(), self.subnet.bits)]
-    }
-
     /// The plan of the bridge; what belongs to one container is left empty.
-    fn plan(&self, addresses: &[(IpAddr, u8)]) -> Result<gantry_plan::network::Plan> {
+    fn plan(&self) -> Result<gantry_plan::network::Plan> {
         let wish = Wish {
             bridge: &self.bridge,
-            addresses,
+            addresses: &[(IpAddr::V4(self.gateway), self.subnet.bits())],
             mtu: self.mtu,
-            masquerade: true,
-            inter_container: true,
+            masquerade: self.options.masquerade,
+            inter_container: self.options.inter_container,
+            internal: self.spec.internal,
             table: &self.table,
-            interface: "eth0",
+            interface: "",
             host_interface: "",
             mac: "02:42:00:00:00:00",
             container_addresses: &[],
@@ -65,17 +49,17 @@ impl BridgeNetwork {
     fn sweep(&self, running: &[Member]) -> Result<()> {
         let firewall = self.firewall()?;
         let present = firewall.published().map_err(network_error)?;
-        let gone: Vec<Element> = present.iter().filter(|element| !running.iter().any(|member| member.id.as_str() == element.owner)).cloned().collect();
+        let gone: Vec<Element> = present.iter().filter(|element| !running.iter().any(|member| member.container.as_str() == element.owner)).cloned().collect();
         firewall.withdraw(&gone).map_err(network_error)?;
-        self.delete_links(|name| !running.iter().any(|member| name.starts_with(&link_name(&member.id))))
+        self.delete_links(|name| !running.iter().any(|member| name.starts_with(&member.link)))
     }
 
     /// Lays what the containers that run need: bridge, rules, published ports. What others have stays.
     fn restore(&self, running: &[Member]) -> Result<()> {
-        if running.iter().all(|member| member.ip.is_none()) {
+        if running.is_empty() {
             return Ok(());
         }
-        let plan = self.plan(&self.addresses())?;
+        let plan = self.plan()?;
         ensure_bridge(&plan.bridge).map_err(network_error)?;
         self.restore_rules(&plan.rules, running)?;
         for told in apply_host_sysctls(&plan.host_sysctls).map_err(network_error)? {
@@ -88,18 +72,18 @@ impl BridgeNetwork {
         let firewall = self.firewall()?;
         firewall.ensure(rules).map_err(network_error)?;
         let present = firewall.published().map_err(network_error)?;
-        let wanted = running.iter().filter_map(|member| Some(published(member.id.as_str(), member.ip?, &member.ports))).flatten();
+        let wanted = running.iter().flat_map(|member| published(member.container.as_str(), member.ip, &member.ports));
         let missing: Vec<Element> = wanted.filter(|element| !present.contains(element)).collect();
         firewall.publish(&missing).map_err(network_error)
     }
 
-    /// Takes back what a container had whose monitor can't do it any more.
-    pub(crate) fn forget(&self, id: &ContainerId) -> Result<()> {
+    /// Takes back what a container had here whose monitor can't do it any more. Links of it begin with `link`.
+    pub(crate) fn forget(&self, id: &ContainerId, link: &str) -> Result<()> {
         let firewall = self.firewall()?;
         let present = firewall.published().map_err(network_error)?;
         let owned: Vec<Element> = present.into_iter().filter(|element| element.owner == id.as_str()).collect();
         firewall.withdraw(&owned).map_err(network_error)?;
-        self.delete_links(|name| name.starts_with(&link_name(id)))
+        self.delete_links(|name| name.starts_with(link))
     }
 
     fn delete_links(&self, doomed: impl Fn(&str) -> bool) -> Result<()> {
@@ -111,7 +95,7 @@ impl BridgeNetwork {
         Ok(())
     }
 
-    /// Removes table and bridge, for a host without containers. A bridge that somebody put other links on stays.
+    /// Removes table and bridge of a network that nobody is on. A bridge that somebody put other links on stays.
     pub(crate) fn remove(&self) -> Result<()> {
         self.firewall()?.remove().map_err(network_error)?;
         self.delete_links(|_| true)?;
@@ -144,37 +128,23 @@ impl BridgeNetwork {
         let bridge = &self.bridge;
         if obstacle.chain == "ip filter FORWARD" {
             let chain = if obstacle.has_docker_user { "DOCKER-USER" } else { "FORWARD" };
-            format!("to let them through: iptables -I {chain} -i {bridge} -j ACCEPT; iptables -I {chain} -o {bridge} -j ACCEPT")
+            format!(
+                "to let them through: iptables -I {chain} -i {bridge} -j ACCEPT; iptables -I {chain} -o {bridge} -j ACCEPT; and the same with gt-+ for networks of your own"
+            )
         } else {
             let chain = &obstacle.chain;
-            format!("to let them through: nft insert rule {chain} iifname {bridge} accept; nft insert rule {chain} oifname {bridge} accept")
+            format!(
+                "to let them through: nft insert rule {chain} iifname {bridge} accept; nft insert rule {chain} oifname {bridge} accept; and the same with \"gt-*\" for networks of your own"
+            )
         }
     }
 }
 
 impl Engine {
-    fn members(&self) -> Vec<Member> {
-        let is_up = |state: State| state.is_live() || state == State::Restarting;
-        let member = |container: &Arc<Container>| {
-            let live = container.lock();
-            let ip = live.ip.and_then(|ip| match ip {
-                IpAddr::V4(ip) if live.spec.network == NetworkMode::Bridge => Some(ip),
-                _ => None,
-            });
-            let ports = if live.fact.state.is_live() { live.fact.ports.clone() } else { Vec::new() };
-            is_up(live.fact.state).then(|| Member { id: container.id.clone(), ip, ports })
-        };
-        self.inner.containers.all().iter().filter_map(member).collect()
-    }
-
     /// At the start: what the last server, or a firewall that was reloaded since, left wrong.
     pub(crate) async fn restore_network(&self) -> Result<()> {
-        let (engine, members) = (self.clone(), self.members());
-        tokio::task::spawn_blocking(move || {
-            engine.inner.network.sweep(&members)?;
-            engine.inner.network.restore(&members)
-        })
-        .await?
+        let members = self.members();
+        tokio::task::spawn_blocking(move || each(&members, |network, running| network.sweep(running).and_then(|()| network.restore(running)))).await?
     }
 
     /// Lays the rules again whenever somebody takes them away: without them containers are cut off, and what guards this host's loopback
@@ -193,8 +163,8 @@ impl Engine {
             match watch.get_ref().is_damaged() {
                 Ok(false) => {}
                 Ok(true) => {
-                    let (engine, members) = (self.clone(), self.members());
-                    let restored = tokio::task::spawn_blocking(move || engine.inner.network.restore(&members)).await;
+                    let members = self.members();
+                    let restored = tokio::task::spawn_blocking(move || each(&members, Network::restore)).await;
                     if let Err(error) = restored.map_err(EngineError::from).flatten() {
                         tracing::error!("restore the network of the containers: {}", error.chain());
                     }
@@ -206,11 +176,13 @@ impl Engine {
 
     /// At the end: nothing stays of a network that nobody is on.
     pub(crate) async fn leave_network(&self) -> Result<()> {
-        if !self.members().is_empty() {
-            return Ok(());
-        }
-        let engine = self.clone();
-        tokio::task::spawn_blocking(move || engine.inner.network.remove()).await?
+        let members = self.members();
+        tokio::task::spawn_blocking(move || each(&members, |network, running| if running.is_empty() { network.remove() } else { Ok(()) })).await?
+    }
+
+    /// Takes back what a container had on its networks whose monitor can't do it any more.
+    pub(crate) fn forget_places(&self, id: &ContainerId, places: &[Place]) -> Result<()> {
+        places.iter().try_for_each(|place| place.network.forget(id, &place.link))
     }
 
     /// Whether a container that runs shares this one's network: then that does not go with its end.
@@ -248,6 +220,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Does it for each network, whatever happens to others; the first failure is told.
+fn each(networks: &[(Arc<Network>, Vec<Member>)], act: impl Fn(&Network, &[Member]) -> Result<()>) -> Result<()> {
+    networks.iter().map(|(network, running)| act(network, running)).fold(Ok(()), Result::and)
 }
 
 /// Lowest MTU of the links that default routes lead over, if it is below the kernel's usual 1500: larger packets would be lost on the way.

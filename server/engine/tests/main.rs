@@ -6,6 +6,7 @@ mod images;
 mod lifecycle;
 mod limits;
 mod network;
+mod networks;
 mod security;
 mod settings;
 mod support;

@@ -232,6 +232,19 @@ impl Monitor {
         Ok(())
     }
 
+    /// Other networks may have come, or gone: who asks goes on asking.
+    pub(crate) fn rename_networks(&mut self, pid: i32) -> Result<()> {
+        match (&mut self.names, &self.launch.names) {
+            (Some(server), Some(plan)) => server.plan.clone_from(plan),
+            (None, Some(_)) => {
+                self.serve_names(pid)?;
+                self.names.iter_mut().for_each(Server::settle);
+            }
+            (_, None) => self.forget_names(),
+        }
+        Ok(())
+    }
+
     /// With the run, whose network namespace the sockets would keep.
     pub(crate) fn forget_names(&mut self) {
         self.names = None;

@@ -58,7 +58,7 @@ pub async fn show(visit: Visit, name: Path<String>) -> Answer {
         finished: summary.finished_at_ms.filter(|_| !head.live).map(When::at),
         created: When::at(summary.created_at_ms),
         facts: process(&detail, spec),
-        reach: reach(&detail, summary, spec),
+        reach: reach(summary, spec),
         limits: limits(&spec.limits),
         env: spec.env.iter().map(split).map(|(name, value)| (name, if sees_env { value } else { String::new() })).collect(),
         env_hidden: !sees_env,
@@ -99,13 +99,15 @@ fn restart(spec: &ContainerSpec, count: u32) -> String {
     if count > 0 { format!("{policy}; {} so far", format::count(count as usize, "time")) } else { policy }
 }
 
-fn reach(detail: &ContainerDetail, summary: &ContainerSummary, spec: &ContainerSpec) -> Vec<Fact> {
+fn reach(summary: &ContainerSummary, spec: &ContainerSpec) -> Vec<Fact> {
     let mut facts = vec![fact("Network", summary.network.clone())];
-    if let Some(ip) = summary.ip {
-        facts.push(code("Address", [ip.to_string()]));
-    }
-    if let Some(gateway) = detail.gateway {
-        facts.push(code("Gateway", [gateway.to_string()]));
+    for place in &summary.endpoints {
+        if let Some(ip) = place.ip {
+            facts.push(code("Address", [format!("{ip}/{} on {}", place.prefix_len, place.network)]));
+        }
+        if let Some(gateway) = place.gateway {
+            facts.push(code("Gateway", [gateway.to_string()]));
+        }
     }
     if !spec.ports.is_empty() {
         facts.push(code("Ports", ports(summary, spec)));

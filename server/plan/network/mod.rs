@@ -1,10 +1,14 @@
 //! A container's place on a bridge: links, addresses, kernel settings and firewall rules, as values.
 //! In: what the bridge and the endpoint shall be. Out: lists that `runtime::netlink` and `runtime::nft` carry out.
 
+mod addresses;
+mod options;
 mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use addresses::{AddressError, Addresses, Pool, address, addresses, routed};
+pub use options::{BRIDGE_NAME, BridgeOptions, OptionError, bridge_options};
 pub use rules::{Chain, Element, Hook, Map, Part, Rule, Ruleset, published};
 
 use gantry_model::PortBinding;
@@ -23,6 +27,8 @@ pub struct Wish<'a> {
     pub masquerade: bool,
     /// Containers on this bridge may talk to each other.
     pub inter_container: bool,
+    /// Nothing leads from it to other networks, and from them to it.
+    pub internal: bool,
     /// nftables table of this server.
     pub table: &'a str,
     /// Name inside the container.

@@ -133,7 +133,11 @@ pub(super) fn ruleset(wish: &Wish<'_>, gateway: Ipv4Addr, bits: u8) -> Ruleset {
     let rule = |parts: Vec<Part>| Rule { parts };
     // Before addresses of answers are changed back: what comes to or from 127.0.0.0/8 here is forged (CVE-2020-8558).
     let guard = vec![rule(vec![from(), Source(LOOPBACK.0, LOOPBACK.1), Drop]), rule(vec![from(), Destination(LOOPBACK.0, LOOPBACK.1), Drop])];
-    let mut forward = vec![rule(vec![to(), Known, Accept]), rule(vec![to(), Published, Accept])];
+    let mut forward = if wish.internal {
+        vec![rule(vec![from(), NotTo(wish.bridge.to_owned()), Drop])]
+    } else {
+        vec![rule(vec![to(), Known, Accept]), rule(vec![to(), Published, Accept])]
+    };
     if !wish.inter_container {
         // Isolated ports keep frames apart; this is for packets by way of the host.
         forward.push(rule(vec![from(), to(), Drop]));
@@ -144,7 +148,7 @@ pub(super) fn ruleset(wish: &Wish<'_>, gateway: Ipv4Addr, bits: u8) -> Ruleset {
     // 127.0.0.0/8 is for this host's own packets; a neighbour that sends there gets no answer (moby#45610).
     let prerouting = [rule(vec![Destination(LOOPBACK.0, LOOPBACK.1), Return])].into_iter().chain(redirect()).collect();
     let mut postrouting = Vec::new();
-    if wish.masquerade {
+    if wish.masquerade && !wish.internal {
         postrouting.push(rule(vec![subnet(), NotTo(wish.bridge.to_owned()), Masquerade]));
     }
     // A container that reaches another, or itself, by a published port: the answer must come back through here.

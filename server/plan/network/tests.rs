@@ -11,6 +11,7 @@ fn wish() -> Wish<'static> {
         mtu: None,
         masquerade: true,
         inter_container: true,
+        internal: false,
         table: "t",
         interface: "eth0",
         host_interface: "gv1",
@@ -60,6 +61,13 @@ fn containers_that_may_not_talk_are_kept_apart_on_both_ways() {
 fn nothing_is_hidden_without_masquerading() {
     let open = plan(&Wish { masquerade: false, ..wish() }).expect("possible").rules.to_string();
     assert!(!open.contains("oifname != \"br0\" masquerade"), "{open}");
+}
+
+#[test]
+fn an_internal_network_leads_nowhere() {
+    let rules = plan(&Wish { internal: true, ..wish() }).expect("possible").rules.to_string();
+    let forward = "priority 0\n  iifname \"br0\" oifname != \"br0\" drop\n  iifname != \"br0\" oifname \"br0\" drop\nprerouting";
+    assert!(rules.contains(forward) && !rules.contains("oifname != \"br0\" masquerade"), "{rules}");
 }
 
 #[test]

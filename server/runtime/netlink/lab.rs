@@ -85,6 +85,7 @@ impl Choice {
             mtu: None,
             masquerade: self.masquerade,
             inter_container: self.inter_container,
+            internal: false,
             table: self.table,
             interface: "eth0",
             host_interface: &format!("gv{}x{last}", self.subnet),

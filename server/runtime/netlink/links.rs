@@ -18,6 +18,7 @@ const NEW_ADDRESS: u16 = 20;
 const DELETE_ADDRESS: u16 = 21;
 const GET_ADDRESS: u16 = 22;
 const NEW_ROUTE: u16 = 24;
+const DELETE_ROUTE: u16 = 25;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
@@ -219,14 +220,36 @@ fn add_address(batch: &mut Batch, index: u32, ip: IpAddr, bits: u8) {
 }
 
 /// `struct rtmsg`: a default route of the main table, set by hand.
-fn add_default_route(batch: &mut Batch, index: u32, gateway: IpAddr) {
+fn default_route_header(family: u8) -> [u8; 12] {
     const MAIN: u8 = 254;
     const STATIC: u8 = 4;
     const UNICAST: u8 = 1;
+    [family, 0, 0, 0, MAIN, STATIC, 0, UNICAST, 0, 0, 0, 0]
+}
+
+fn add_default_route(batch: &mut Batch, index: u32, gateway: IpAddr) {
     let family = if gateway.is_ipv4() { AF_INET } else { AF_INET6 };
-    batch.message(NEW_ROUTE, ACK | CREATE, &[family, 0, 0, 0, MAIN, STATIC, 0, UNICAST, 0, 0, 0, 0], |m| {
+    batch.message(NEW_ROUTE, ACK | CREATE, &default_route_header(family), |m| {
         m.bytes(RTA_GATEWAY, &octets(gateway)).u32(RTA_OIF, index);
     });
+}
+
+/// Lets the default route of a running container lead to a gateway behind one of its interfaces, or nowhere.
+///
+/// # Errors
+/// If the kernel refuses, or there is no such interface.
+pub fn route_default(container: &Namespace, to: Option<(&str, IpAddr)>) -> Result<()> {
+    let what = || "set the container's default route".to_owned();
+    let socket = container.prepare(&[])?;
+    let mut batch = Batch::default();
+    // More than one may be there for a moment, and none is no error.
+    batch.message(DELETE_ROUTE, ACK, &default_route_header(AF_INET), |_| {});
+    while let Some(Ok(())) = socket.each(&batch).attempting(what)?.first() {}
+    let Some((interface, gateway)) = to else { return Ok(()) };
+    let index = find(&socket, interface).and_then(|link| link.ok_or(Errno::NODEV)).attempting(what)?.index;
+    let mut batch = Batch::default();
+    add_default_route(&mut batch, index, gateway);
+    socket.all(&batch).attempting(what)
 }
 
 /// Puts a container on its bridge, which [`ensure_bridge`] gave the number of. Its first process has not begun yet.
@@ -374,6 +397,15 @@ pub fn delete_link(index: u32) -> Result<()> {
         Err(Errno::NODEV) => Ok(()),
         other => other.attempting(what),
     }
+}
+
+/// Deletes a link by its name; one that is gone is success.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn delete_link_named(name: &str) -> Result<()> {
+    let socket = Socket::route().attempting(|| "open a netlink socket".to_owned())?;
+    find(&socket, name).attempting(|| format!("look for the link {name}"))?.map_or(Ok(()), |link| delete_link(link.index))
 }
 
 /// Deletes a bridge; one that is gone is success, another kind of link with its name stays.

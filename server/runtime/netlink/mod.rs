@@ -12,7 +12,7 @@ mod socket;
 mod tests;
 
 pub use error::NetworkError;
-pub use links::{BridgePort, bridge_ports, delete_link, ensure_bridge, join, remove_bridge, settle};
+pub use links::{BridgePort, bridge_ports, delete_link, delete_link_named, ensure_bridge, join, remove_bridge, route_default, settle};
 pub(crate) use message::{ACK, APPEND, Attributes, Batch, CREATE, DUMP, EXCLUSIVE, Message, attribute, attributes, text};
 pub use namespace::{Namespace, apply_host_sysctls};
 pub(crate) use socket::{Socket, buffer, error_of, is_error};

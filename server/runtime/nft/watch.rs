@@ -6,7 +6,7 @@ use crate::netlink::{Message, Socket, attribute, buffer, text};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-/// What happens to one table.
+/// What happens to one table, and to those whose names are its own, a dash and more.
 #[derive(Debug)]
 pub struct Watch {
     socket: Socket,
@@ -42,11 +42,15 @@ impl Watch {
         }
     }
 
+    fn is_ours(&self, name: &str) -> bool {
+        name.strip_prefix(&self.table).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+
     fn is_loss(&self, message: &Message) -> bool {
         let Some((header, attributes)) = message.payload.split_first_chunk::<4>() else { return false };
         matches!(message.kind & 0xff, DELETE_TABLE | DELETE_CHAIN | DELETE_RULE)
             && header[0] == Family::Ip as u8
-            && attribute(attributes, name::TABLE).map(text).as_deref() == Some(self.table.as_str())
+            && attribute(attributes, name::TABLE).map(text).is_some_and(|name| self.is_ours(&name))
     }
 }
 

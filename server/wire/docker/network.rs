@@ -87,6 +87,46 @@ docker! {
         pub ip_range: String,
         #[serde(skip_serializing_if = "String::is_empty")]
         pub gateway: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub auxiliary_addresses: Option<BTreeMap<String, String>>,
+    }
+
+    /// Body of `POST /networks/create`.
+    pub struct Create {
+        pub name: String,
+        pub driver: String,
+        pub scope: String,
+        #[serde(rename = "EnableIPv4")]
+        pub enable_ipv4: Option<bool>,
+        #[serde(rename = "EnableIPv6")]
+        pub enable_ipv6: Option<bool>,
+        #[serde(rename = "IPAM")]
+        pub ipam: Option<Ipam>,
+        pub internal: bool,
+        pub attachable: bool,
+        pub ingress: bool,
+        pub config_only: bool,
+        pub config_from: Option<ConfigFrom>,
+        pub options: Option<BTreeMap<String, String>>,
+        pub labels: Option<BTreeMap<String, String>>,
+    }
+
+    /// Its answer.
+    pub struct Created {
+        pub id: String,
+        pub warning: String,
+    }
+
+    /// Body of `POST /networks/{id}/connect`.
+    pub struct Connect {
+        pub container: String,
+        pub endpoint_config: Option<EndpointSettings>,
+    }
+
+    /// Body of `POST /networks/{id}/disconnect`.
+    pub struct Disconnect {
+        pub container: String,
+        pub force: bool,
     }
 
     /// A container on a network.

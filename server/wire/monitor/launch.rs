@@ -40,6 +40,9 @@ pub struct Launch {
     pub restart: RestartPolicy,
     #[serde(default)]
     pub network: Network,
+    /// Bridges besides the one of `network`. A release that does not know them joins the first only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_bridges: Vec<Bridge>,
     /// Containers whose namespaces this one joins.
     #[serde(default)]
     pub shares: Vec<Share>,
@@ -93,6 +96,12 @@ pub struct Filter {
 impl Launch {
     pub fn default_keep_bytes() -> u64 {
         1 << 20
+    }
+
+    /// The bridges it is on, in the order of its interfaces.
+    pub fn bridges(&self) -> impl Iterator<Item = &Bridge> {
+        let first = if let Network::Bridge(bridge) = &self.network { Some(&**bridge) } else { None };
+        first.into_iter().chain(&self.more_bridges)
     }
 
     /// Reads a description.
@@ -182,7 +191,10 @@ pub struct Bridge {
     pub masquerade: bool,
     /// Containers on this bridge may talk to each other.
     pub inter_container: bool,
-    /// nftables table of this server.
+    /// Nothing leads from it to other networks, and from them to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub internal: bool,
+    /// nftables table of this network.
     pub table: String,
     pub endpoint: Endpoint,
     pub publish: Vec<Published>,
@@ -232,6 +244,7 @@ mod tests {
         let launch = Launch::parse(json.as_bytes()).expect("well formed");
         assert_eq!(launch.keep_bytes, 1 << 20);
         assert!(matches!(&launch.network, Network::Bridge(bridge) if bridge.publish[0].container_port == 80));
+        assert_eq!(launch.bridges().count(), 1);
         assert_eq!(Launch::parse(&serde_json::to_vec(&launch).expect("prints")), Ok(launch));
     }
 }

@@ -33,6 +33,8 @@ pub enum Request {
         resources: Option<serde_json::Value>,
         restart: Option<RestartPolicy>,
     },
+    /// The launch description has other bridges: the container that runs goes on and off them. One that does not run has nothing to do.
+    Rewire,
     /// [`Reply::Started`]; with [`Exec::attach`] the connection then is the session's stream.
     Exec(Exec),
     /// [`Reply::Exec`].
