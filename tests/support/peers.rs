@@ -2,7 +2,7 @@
 
 use super::command::{self, in_time, kill_9, until};
 use super::leftovers;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -41,10 +41,14 @@ impl Docker {
         docker
     }
 
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
     /// Debian's client: others may not speak to this daemon.
     pub fn docker(&self, args: &[&str]) -> Command {
         let mut command = Command::new("/usr/bin/docker");
-        command.arg("--host").arg(format!("unix://{}", self.folder.path().join("socket").display())).args(args);
+        command.arg("--host").arg(format!("unix://{}", self.socket().display())).args(args);
         command.env("DOCKER_CONFIG", self.folder.path());
         command
     }
