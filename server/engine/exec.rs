@@ -124,7 +124,7 @@ impl Engine {
         };
         let client = self.launch_exec(&container, &id, Exec { attach: Some(attach), ..exec }).await?;
         let (engine, of) = (self.clone(), container);
-        Ok(join(&self.inner.handle, client, entry.spec.tty, move |ended| engine.note_exec_end(&of, &id, ended.exit_code)))
+        Ok(join(client, entry.spec.tty, move |ended| engine.note_exec_end(&of, &id, ended.exit_code)))
     }
 
     pub async fn start_exec_detached(&self, caller: &Caller, id: &ExecId) -> Result<()> {

@@ -101,7 +101,7 @@ impl Engine {
                 }
                 other => drop(other?),
             }
-            Some(join(&self.inner.handle, client, tty, |_| {}))
+            Some(join(client, tty, |_| {}))
         } else {
             None
         };

@@ -170,7 +170,7 @@ impl Engine {
         // Counts the viewer down when either side is done.
         let (sender, output) = tokio::sync::mpsc::channel(1);
         let mut from = std::mem::replace(&mut joined.attached.output, output);
-        self.inner.handle.spawn(async move {
+        tokio::spawn(async move {
             loop {
                 let message = tokio::select! {
                     message = from.recv() => message,
@@ -216,7 +216,7 @@ impl Engine {
         let from = from.filter(|(offset, of)| *of == epoch && *offset <= head).map_or(0, |(offset, _)| offset);
         let attach = Attach { session, from_offset: Some(from), stdin: true, stdout: true, stderr: true, lossless: true, acks: true };
         client.request(Request::Attach(attach)).await?;
-        Ok(JoinedTerminal { attached: join(&self.inner.handle, client, true, |_| {}), from, head, epoch })
+        Ok(JoinedTerminal { attached: join(client, true, |_| {}), from, head, epoch })
     }
 
     /// Hangs up: SIGHUP to the session, then SIGKILL. Nothing is typed into it.

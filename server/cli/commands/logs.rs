@@ -53,24 +53,46 @@ impl Verb for Logs {
         }
         let inspect: Inspect = client.get(&format!("/containers/{}/json", segment(&self.container)), &[]).await?;
         let mut response = client.send(Method::GET, &format!("/containers/{}/logs", inspect.id), &query, None).await?;
-        let mut decoder = FrameDecoder::default();
+        let (mut decoder, mut lines) = (FrameDecoder::default(), Lines::default());
         while let Some(part) = response.chunk().await.map_err(|error| client.unreachable(&error))? {
             if inspect.config.tty {
                 write(std::io::stdout(), &part)?;
-            } else {
-                let mut written = Ok(());
-                let fed = decoder.feed(&part, |stream, piece| {
-                    let write = match stream {
-                        Stream::Stderr | Stream::System => write(std::io::stderr(), piece),
-                        Stream::Stdout | Stream::Stdin => write(std::io::stdout(), piece),
-                    };
-                    written = std::mem::replace(&mut written, Ok(())).and(write);
-                });
-                written?;
-                fed.attempt(|| "understand the log".to_owned())?;
+                continue;
             }
+            let mut written = Ok(());
+            let fed = decoder.feed(&part, |stream, piece| {
+                if written.is_ok() {
+                    written = lines.push(matches!(stream, Stream::Stderr | Stream::System), piece);
+                }
+            });
+            written.and_then(|()| lines.flush())?;
+            fed.attempt(|| "understand the log".to_owned())?;
         }
         Ok(0)
+    }
+}
+
+/// Lines that are written together as long as they are for the same stream: a call for each would cost more than the rest.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    stderr: bool,
+}
+
+impl Lines {
+    fn push(&mut self, stderr: bool, piece: &[u8]) -> io::Result<()> {
+        if stderr != self.stderr {
+            self.flush()?;
+            self.stderr = stderr;
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let done = if self.stderr { write(std::io::stderr(), &self.bytes) } else { write(std::io::stdout(), &self.bytes) };
+        self.bytes.clear();
+        done
     }
 }
 

@@ -1,8 +1,10 @@
 //! Stdin and stdout for a single thread: neither a slow terminal nor an idle keyboard stops the other direction.
-//! The descriptors stay in blocking mode, since the shell shares them; each call is made only when it won't block.
+//! The descriptors stay in blocking mode, since the shell shares them: stdout is opened anew where that is possible; elsewhere each call
+//! is made only when it won't block.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
 use std::io;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -45,18 +47,35 @@ impl Input {
 /// Stdout or stderr.
 pub struct Output<F: AsRawFd> {
     make: fn() -> F,
+    /// A terminal or pipe, opened anew for us alone, without blocking.
+    own: Option<AsyncFd<OwnedFd>>,
     /// Made when the stream is first found full.
     ready: Option<AsyncFd<F>>,
 }
 
 impl<F: AsFd + AsRawFd> Output<F> {
-    /// `make` is `io::stdout` or `io::stderr`.
+    /// `make` is `io::stdout` or `io::stderr`. Must be called within the runtime.
     pub fn new(make: fn() -> F) -> Self {
-        Self { make, ready: None }
+        let path = format!("/proc/self/fd/{}", make().as_raw_fd());
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        // Files can't be waited for, and would be written from their beginning.
+        let own = rustix::fs::open(path, flags, Mode::empty()).ok().and_then(|own| AsyncFd::with_interest(own, Interest::WRITABLE).ok());
+        Self { make, own, ready: None }
     }
 
     /// Writes all of `bytes`.
     pub async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        if let Some(own) = &self.own {
+            while !bytes.is_empty() {
+                match rustix::io::write(own, bytes) {
+                    Ok(count) => bytes = &bytes[count..],
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(rustix::io::Errno::AGAIN) => own.writable().await?.clear_ready(),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            return Ok(());
+        }
         let stream = (self.make)();
         while !bytes.is_empty() {
             if !now(stream.as_fd(), PollFlags::OUT)? {

@@ -18,20 +18,22 @@ const LAST_INPUT: Duration = Duration::from_secs(10);
 
 /// Turns a connection that was asked to attach into channels. `ended` hears the end before the client does,
 /// so that an exit code is known when the stream closes.
-pub(crate) fn join(handle: &tokio::runtime::Handle, client: Client, tty: bool, ended: impl FnOnce(&Ended) + Send + 'static) -> Attached {
-    pump(handle, client.stream, client.decoder, tty, ended)
+///
+/// The bytes move on the caller's runtime, where the client's own connection is: between threads, each key would wait for two more wake-ups.
+pub(crate) fn join(client: Client, tty: bool, ended: impl FnOnce(&Ended) + Send + 'static) -> Attached {
+    pump(client.stream, client.decoder, tty, ended)
 }
 
-fn pump(handle: &tokio::runtime::Handle, stream: UnixStream, decoder: Decoder, tty: bool, ended: impl FnOnce(&Ended) + Send + 'static) -> Attached {
+fn pump(stream: UnixStream, decoder: Decoder, tty: bool, ended: impl FnOnce(&Ended) + Send + 'static) -> Attached {
     let (output_sender, output) = mpsc::channel(OUTPUT_SLOTS);
     let (to_monitor, input_receiver) = mpsc::channel(INPUT_SLOTS);
     let (listening, deaf) = watch::channel(());
     let (read, write) = stream.into_split();
-    handle.spawn(async move {
+    tokio::spawn(async move {
         pump_output(read, decoder, output_sender, ended).await;
         drop(listening);
     });
-    handle.spawn(pump_input(write, input_receiver, deaf));
+    tokio::spawn(pump_input(write, input_receiver, deaf));
     Attached { tty, output, input: Input { to_monitor } }
 }
 
@@ -102,7 +104,7 @@ mod tests {
     /// Our end, joined, and the monitor's end.
     fn joined() -> (Attached, UnixStream) {
         let (ours, monitors) = UnixStream::pair().expect("a socket pair");
-        (pump(&tokio::runtime::Handle::current(), ours, Decoder::default(), true, |_| {}), monitors)
+        (pump(ours, Decoder::default(), true, |_| {}), monitors)
     }
 
     #[tokio::test]
