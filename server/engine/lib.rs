@@ -48,6 +48,7 @@ pub use events::{Event, EventFilter, EventKind, Events};
 pub use exec::ExecState;
 pub use gantry_images::{Change, ChangeKind, PathStat};
 pub use gantry_plan::command_line;
+pub use gantry_plan::logs::IDLE_OPTIONS as IDLE_LOG_OPTIONS;
 pub use health::{Health, HealthStatus, Probe};
 pub use host::{Finding, HostInfo, HostLoad};
 pub use images::{HistoryEntry, ImageDetail, ImageFilter, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed};

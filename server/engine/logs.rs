@@ -5,11 +5,14 @@ use crate::registry::Container;
 use crate::{Engine, EngineError, OutputStream, Result};
 use bytes::Bytes;
 use gantry_model::{Action, Caller, Kind};
-use gantry_wire::logs::{Line, Query, Reader};
+use gantry_wire::logs::{self, Line, Mark, Query, Reader, Stored};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,7 +32,8 @@ pub struct LogQuery {
     pub tail: Option<u64>,
 }
 
-/// One line (or the unfinished rest of one), newline included if there was one.
+/// One line (or the unfinished rest of one), newline included if there was one. Its bytes lie among those of its batch: whoever keeps
+/// few of many copies them.
 #[derive(Debug, Clone)]
 pub struct LogEntry {
     pub stream: OutputStream,
@@ -99,7 +103,10 @@ impl Engine {
 /// A log that is open.
 struct Open {
     folder: PathBuf,
-    reader: Reader<File>,
+    reader: Reader<Stored<File>>,
+    /// The number of the newest full file that was opened, and the inode of the current one.
+    newest: u64,
+    current: Option<u64>,
     /// What wakes a reader that follows: the end, and the folder.
     watch: Option<(OwnedFd, Inotify)>,
 }
@@ -115,8 +122,20 @@ impl Open {
         let watch = wake.map(|wake| Ok::<_, EngineError>((wake, watch(&folder)?))).transpose()?;
         let ns = |at: i128| u64::try_from(at).unwrap_or(0);
         let wanted = Query { stdout: query.stdout, stderr: query.stderr, since_ns: query.since_ns.map(ns), until_ns: query.until_ns.map(ns), tail: query.tail };
-        let reader = Reader::open(files(&folder), wanted).map_err(failed)?;
-        Ok(Self { folder, reader, watch })
+        let Files { files, marks, newest, current } = Files::open(&folder, 0)?;
+        let reader = Reader::open(files, &marks, wanted).map_err(failed)?;
+        Ok(Self { folder, reader, newest, current, watch })
+    }
+
+    /// Goes on with what came after the file that was current.
+    fn follow(&mut self) -> Result<()> {
+        let from = self.newest + if self.current.is_some() { 2 } else { 1 };
+        let more = Files::open(&self.folder, from)?;
+        if more.current != self.current {
+            (self.newest, self.current) = (more.newest, more.current);
+            more.files.into_iter().for_each(|file| self.reader.push(file));
+        }
+        Ok(())
     }
 
     /// Reads on a thread that may block.
@@ -127,7 +146,7 @@ impl Open {
             }
             let Some((wake, inotify)) = &self.watch else { break };
             match wait(wake, inotify) {
-                Wait::Grown { rotated: true } => files(&self.folder).pop().into_iter().for_each(|file| self.reader.push(file)),
+                Wait::Grown { rotated: true } => self.follow()?,
                 Wait::Grown { rotated: false } => {}
                 Wait::Ended => {
                     if !hand_on(&mut self.reader, sender).map_err(failed)? {
@@ -137,44 +156,111 @@ impl Open {
                 }
             }
         }
-        let mut rest = Vec::new();
+        let mut rest = Batch::default();
         while let Some(line) = self.reader.next_rest() {
-            rest.push(entry(line));
+            rest.push(line);
         }
-        if !rest.is_empty() {
-            let _ = sender.blocking_send(Ok(rest));
+        if !rest.lines.is_empty() {
+            let _ = sender.blocking_send(Ok(rest.entries()));
         }
         Ok(())
     }
 }
 
 /// Everything that is written now. False once the client is gone.
-fn hand_on(reader: &mut Reader<File>, sender: &mpsc::Sender<Result<Vec<LogEntry>>>) -> std::result::Result<bool, gantry_wire::logs::LogError> {
+fn hand_on(reader: &mut Reader<Stored<File>>, sender: &mpsc::Sender<Result<Vec<LogEntry>>>) -> std::result::Result<bool, gantry_wire::logs::LogError> {
     loop {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while bytes < BATCH_BYTES {
+        let mut batch = Batch::default();
+        while batch.bytes.len() < BATCH_BYTES {
             let Some(line) = reader.next_line()? else { break };
-            bytes += line.bytes.len() + 32;
-            batch.push(entry(line));
+            batch.push(line);
         }
-        if batch.is_empty() {
+        if batch.lines.is_empty() {
             return Ok(true);
         }
-        if sender.blocking_send(Ok(batch)).is_err() {
+        if sender.blocking_send(Ok(batch.entries())).is_err() {
             return Ok(false);
         }
     }
 }
 
-fn entry(line: Line<'_>) -> LogEntry {
-    let stream = if line.stream == 2 { OutputStream::Stderr } else { OutputStream::Stdout };
-    LogEntry { stream, at_ns: i128::from(line.at_ns), bytes: Bytes::copy_from_slice(line.bytes) }
+/// Lines on their way, in one buffer.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Stream, time and length.
+    lines: Vec<(OutputStream, u64, usize)>,
 }
 
-/// The log's files in the order of their content.
-fn files(folder: &Path) -> Vec<File> {
-    let paths: [PathBuf; 2] = [folder.join("log.1"), folder.join("log")];
-    paths.iter().filter_map(|path| File::open(path).ok()).collect()
+impl Batch {
+    fn push(&mut self, line: Line<'_>) {
+        let stream = if line.stream == 2 { OutputStream::Stderr } else { OutputStream::Stdout };
+        self.bytes.extend_from_slice(line.bytes);
+        self.lines.push((stream, line.at_ns, line.bytes.len()));
+    }
+
+    fn entries(self) -> Vec<LogEntry> {
+        let mut bytes = Bytes::from(self.bytes);
+        let entry = |(stream, at_ns, len)| LogEntry { stream, at_ns: i128::from(at_ns), bytes: bytes.split_to(len) };
+        self.lines.into_iter().map(entry).collect()
+    }
+}
+
+/// The log's files in the order of their content, and their marks.
+struct Files {
+    files: Vec<Stored<File>>,
+    marks: Vec<Vec<Mark>>,
+    /// The number of the newest full one; 0 if none is.
+    newest: u64,
+    /// The inode of the one that is written, if there is one.
+    current: Option<u64>,
+}
+
+impl Files {
+    /// Opens the full files from number `from` on and the current one. Tries again if the log was rotated meanwhile.
+    fn open(folder: &Path, from: u64) -> Result<Self> {
+        let failed = |source: io::Error| failed(source.into());
+        loop {
+            let numbers = numbers(folder).map_err(failed)?;
+            let mut opened = Self { files: Vec::new(), marks: Vec::new(), newest: numbers.last().copied().unwrap_or(0), current: None };
+            for number in numbers.iter().filter(|number| **number >= from) {
+                opened.add(folder, &format!("log.{number}")).map_err(failed)?;
+            }
+            opened.current = opened.add(folder, "log").map_err(failed)?;
+            if self::numbers(folder).map_err(failed)?.last() == numbers.last() {
+                return Ok(opened);
+            }
+        }
+    }
+
+    /// Returns its inode. A file that is not there was too old, or never was.
+    fn add(&mut self, folder: &Path, name: &str) -> io::Result<Option<u64>> {
+        // Packed between the two looks, the plain one is gone.
+        for stored in [name.to_owned(), format!("{name}{}", logs::PACKED)] {
+            match File::open(folder.join(stored)) {
+                Ok(file) => {
+                    let inode = file.metadata()?.ino();
+                    self.files.push(Stored::open(file)?);
+                    let marks = std::fs::read(folder.join(format!("{name}{}", logs::INDEX))).unwrap_or_default();
+                    self.marks.push(Mark::parse_all(&marks));
+                    return Ok(Some(inode));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The numbers of the full files, each once and in order.
+fn numbers(folder: &Path) -> io::Result<BTreeSet<u64>> {
+    let number = |file: io::Result<std::fs::DirEntry>| file.map(|file| logs::number(&file.file_name().to_string_lossy(), "log")).transpose();
+    match std::fs::read_dir(folder) {
+        // It was removed meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        files => files?.filter_map(number).collect(),
+    }
 }
 
 fn watch(folder: &Path) -> Result<Inotify> {

@@ -71,6 +71,8 @@ pub struct ContainerSpec {
     pub cgroup_parent: Option<String>,
     /// `local` (kept, default) or `none`.
     pub log_driver: String,
+    /// As docker's log drivers have them, for example `max-size` and `10m`.
+    pub log_options: BTreeMap<String, String>,
 }
 
 /// Walls a user may move.

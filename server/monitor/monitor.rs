@@ -47,6 +47,8 @@ pub(crate) struct Monitor {
     pub clients: Vec<Client>,
     pub run: Option<Run>,
     pub log: Option<Log>,
+    /// A copy of this process that packs a full file of the log.
+    pub packer: Option<OwnedFd>,
     /// The network of a run that has ended: letting go of it takes time.
     pub left: Option<Place>,
     /// Answers questions for names, for a run on networks of users.
@@ -83,6 +85,7 @@ impl Monitor {
             clients: Vec::new(),
             run: None,
             log: None,
+            packer: None,
             left: None,
             names: None,
             buffer: Vec::new(),
@@ -127,6 +130,7 @@ impl Monitor {
             Token::Process(key) => self.process_ended(key),
             Token::Oom => self.out_of_memory(),
             Token::Names(part) => self.names_ready(part, ready.hung_up),
+            Token::Packer => self.packed(),
         }
     }
 

@@ -2,10 +2,13 @@
 
 use crate::client::{Client, Late, Sent};
 use crate::files::now_ns;
+use crate::log::{Log, pack};
 use crate::monitor::Monitor;
 use crate::poll::{READ, Timer, Token};
 use crate::session::{CHUNK, Got, MAIN, Session, read};
 use gantry_wire::monitor::{Ended, EventKind, Frame};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 /// What a client that acknowledges has not got is kept so long after it went.
@@ -61,6 +64,27 @@ impl Monitor {
         {
             self.tell(EventKind::Error { message: format!("write the log: {error}; output is lost to it") });
         }
+        self.pack_full();
+    }
+
+    /// Has full files of the log packed, one at a time and when nobody else wants the processor. One that is not packed is read as it is.
+    fn pack_full(&mut self) {
+        if self.packer.is_some() {
+            return;
+        }
+        let Some(path) = self.log.as_mut().and_then(Log::take_full) else { return };
+        let packer = gantry_runtime::fork::aside(|| {
+            let _ = rustix::process::setpriority_process(None, 19);
+            pack(&path).is_ok()
+        });
+        self.packer = packer.ok().filter(|packer| self.poll.add(packer, Token::Packer, READ).is_ok());
+    }
+
+    pub(crate) fn packed(&mut self) {
+        if let Some(packer) = self.packer.take() {
+            let _ = waitid(WaitId::PidFd(packer.as_fd()), WaitIdOptions::EXITED);
+        }
+        self.pack_full();
     }
 
     /// Gives new bytes to the clients that are up to date, and to the ring if somebody may need them later.

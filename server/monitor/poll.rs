@@ -18,6 +18,7 @@ pub(crate) enum Token {
     Oom,
     /// A part of the name server.
     Names(u32),
+    Packer,
 }
 
 impl Token {
@@ -31,6 +32,7 @@ impl Token {
             Self::Process(key) => (5, key),
             Self::Oom => (6, 0),
             Self::Names(part) => (7, part),
+            Self::Packer => (8, 0),
         };
         (tag << 32) | u64::from(key)
     }
@@ -45,7 +47,8 @@ impl Token {
             4 => Self::Stdin(key),
             5 => Self::Process(key),
             6 => Self::Oom,
-            _ => Self::Names(key),
+            7 => Self::Names(key),
+            _ => Self::Packer,
         }
     }
 }
@@ -176,6 +179,7 @@ mod tests {
             Token::Stdin(1),
             Token::Process(9),
             Token::Oom,
+            Token::Packer,
             Token::Names(3 << 16 | 7),
         ] {
             assert_eq!(Token::of(token.number()), token);

@@ -53,6 +53,7 @@ fn process(line: &mut Line, wish: &ContainerSpec) {
     line.option("--restart", (wish.restart != RestartPolicy::No).then(|| wish.restart.to_string()));
     line.flag(wish.init, "--init");
     line.option("--log-driver", some(&wish.log_driver).filter(|driver| *driver != "local"));
+    line.all("--log-opt", wish.log_options.iter().map(|(name, value)| format!("{name}={value}")));
 }
 
 fn health(line: &mut Line, check: Option<&HealthCheck>) {

@@ -3,6 +3,7 @@
 pub mod command_line;
 pub mod files;
 pub mod limits;
+pub mod logs;
 pub mod network;
 pub mod process;
 pub mod restart;

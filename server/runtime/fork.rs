@@ -1,4 +1,4 @@
-//! Copies of this process that go on with our own code: the spawner makes monitors so, without the cost of an execve.
+//! Copies of this process that go on with our own code: the spawner makes monitors so, and monitors their helpers, without the cost of an execve.
 //! In: a process with one thread. Out: the same process twice. And two small things such processes need.
 #![expect(unsafe_code, reason = "fork, malloc_trim and a signal by number; each block says why it is sound")]
 
@@ -40,6 +40,21 @@ pub fn fork() -> io::Result<Forked> {
 /// `ENOSYS` before Linux 5.9.
 pub fn close_inherited() -> io::Result<()> {
     Ok(crate::sys::close_from(3)?)
+}
+
+/// Runs `job` in a copy of this process that has nothing of its descriptors but the standard three, and ends with the job.
+/// Returns the copy's pidfd, which is readable when it is to be reaped.
+///
+/// # Errors
+/// Those of [`fork`].
+pub fn aside(job: impl FnOnce() -> bool) -> io::Result<OwnedFd> {
+    match fork()? {
+        Forked::Parent { pidfd, .. } => Ok(pidfd),
+        Forked::Child => {
+            let done = crate::sys::close_from(3).is_ok() && job();
+            std::process::exit(i32::from(!done));
+        }
+    }
 }
 
 /// Gives freed memory back to the kernel: for processes that do little for long after having done much.

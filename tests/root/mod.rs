@@ -8,5 +8,6 @@ mod docker_cli;
 mod lesson;
 mod lifecycle;
 mod limits;
+mod logs;
 mod restart;
 mod rude_clients;

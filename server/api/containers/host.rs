@@ -1,6 +1,7 @@
 //! `HostConfig` in our words: walls, limits, restart policy, logs.
 
 use crate::error::{ApiError, ApiResult};
+use gantry_engine::IDLE_LOG_OPTIONS;
 use gantry_model::{ContainerSpec, Device, DeviceRate, IpcMode, Limits, PidMode, RestartPolicy, Seccomp, Security, Ulimit, WeightDevice};
 use gantry_wire::docker::host_config::{DeviceMapping, HostConfig, RestartPolicy as WirePolicy, ThrottleDevice};
 
@@ -35,9 +36,10 @@ pub fn apply(host: &HostConfig, spec: &mut ContainerSpec, warnings: &mut Vec<Str
     spec.userns = one_of("UsernsMode", &host.userns_mode, &["host", "private"])? && host.userns_mode == "private";
     spec.cgroup_parent = Some(host.cgroup_parent.clone()).filter(|parent| !parent.is_empty());
     spec.log_driver.clone_from(&host.log_config.kind);
-    let options: Vec<&str> = host.log_config.config.keys().map(String::as_str).collect();
-    if !options.is_empty() {
-        warnings.push(format!("log options are not taken yet ({}): logs are kept in two files of a fixed size", options.join(", ")));
+    spec.log_options.clone_from(&host.log_config.config);
+    let idle: Vec<&str> = host.log_config.config.keys().map(String::as_str).filter(|name| IDLE_LOG_OPTIONS.contains(name)).collect();
+    if !idle.is_empty() {
+        warnings.push(format!("log options without effect here: {}", idle.join(", ")));
     }
     if host.kernel_memory != 0 || host.kernel_memory_tcp != 0 {
         warnings.push("Specifying a kernel memory limit is deprecated and will be ignored".to_owned());

@@ -54,10 +54,11 @@ fn framed(stream: Stream, bytes: &[u8], tty: bool) -> Bytes {
 
 fn dressed(batch: &[LogEntry], dress: Dress) -> Bytes {
     let mut out = Vec::with_capacity(batch.iter().map(|entry| entry.bytes.len() + 48).sum());
+    let mut prefix = String::new();
     for entry in batch {
-        let mut prefix = String::new();
+        prefix.clear();
         if dress.timestamps {
-            prefix = stamp(entry.at_ns);
+            stamp(entry.at_ns, &mut prefix);
         }
         if dress.details {
             prefix.push(' ');
@@ -73,8 +74,11 @@ fn dressed(batch: &[LogEntry], dress: Dress) -> Bytes {
 }
 
 /// RFC 3339 with all nine digits, and a blank.
-fn stamp(at_ns: i128) -> String {
-    jiff::Timestamp::from_nanosecond(at_ns).map(|at| format!("{at:.9} ")).unwrap_or_default()
+fn stamp(at_ns: i128, out: &mut String) {
+    use std::fmt::Write as _;
+    if let Ok(at) = jiff::Timestamp::from_nanosecond(at_ns) {
+        let _ = write!(out, "{at:.9} ");
+    }
 }
 
 #[cfg(test)]

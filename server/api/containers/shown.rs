@@ -68,7 +68,7 @@ pub fn host_config(spec: &ContainerSpec) -> HostConfig {
     let security = &spec.security;
     let list = |values: &Vec<String>| Some(values.clone()).filter(|values| !values.is_empty());
     HostConfig {
-        log_config: LogConfig { kind: log_driver(&spec.log_driver).to_owned(), config: Default::default() },
+        log_config: LogConfig { kind: log_driver(&spec.log_driver).to_owned(), config: spec.log_options.clone() },
         network_mode: spec.network.to_string(),
         port_bindings: Some(port_map(&spec.ports)),
         restart_policy: restart(spec.restart),

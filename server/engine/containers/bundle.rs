@@ -109,6 +109,8 @@ impl Engine {
 
     fn launch(&self, wish: &Wish<'_>, folder: &Path, network: Network) -> Launch {
         let spec = wish.spec;
+        // Refused at the creation.
+        let keep = gantry_plan::logs::keep(&spec.log_driver, &spec.log_options).unwrap_or_default();
         Launch {
             id: wish.id.clone(),
             name: wish.name.to_owned(),
@@ -125,7 +127,9 @@ impl Engine {
             log: LogPlan {
                 driver: if spec.log_driver == "none" { LogDriver::None } else { LogDriver::Local },
                 path: folder.join("log"),
-                max_bytes: LogPlan::MAX_BYTES,
+                max_bytes: keep.max_bytes,
+                max_files: keep.max_files,
+                compress: keep.compress,
             },
             keep_bytes: Launch::default_keep_bytes(),
             restart: spec.restart,

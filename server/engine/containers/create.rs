@@ -148,6 +148,7 @@ fn check(spec: &ContainerSpec) -> Result<Vec<String>> {
     if !matches!(spec.log_driver.as_str(), "" | "local" | "json-file" | "none") {
         return Err(EngineError::hinted(Kind::Invalid, format!("logger: no log driver named '{}' is registered", spec.log_driver), "use local or none"));
     }
+    gantry_plan::logs::keep(&spec.log_driver, &spec.log_options).map_err(|error| EngineError::said(Kind::Invalid, error.to_string()))?;
     super::userns::check(spec)?;
     let mut targets = BTreeSet::new();
     for mount in &spec.mounts {

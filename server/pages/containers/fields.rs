@@ -150,6 +150,7 @@ pub const GROUPS: &[Group] = &[
             ),
             text("retries", "Tries", "--restart on-failure:N", "5", "After a failure, at most this often. Empty is without end."),
             choice("log_driver", "Log", "--log-driver", &[("", "kept"), ("none", "not kept")], "What it writes to stdout and stderr."),
+            lines("log_options", "Log options", "--log-opt", "max-size=100m\nmax-file=5", "How large a file of the log grows, and how many are kept."),
             lines("labels", "Labels", "--label", "team=shop", "Key=value, one a line."),
             lines("annotations", "Annotations", "--annotation", "run.example=1", "Key=value, for the runtime."),
         ],

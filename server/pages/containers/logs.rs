@@ -173,7 +173,9 @@ async fn window(engine: &Engine, caller: &Caller, name: &str, wanted: &Wanted) -
                 }
                 kept.pop_front();
             }
-            kept.push_back(entry);
+            // A line found among many must not keep them.
+            let bytes = if words.is_empty() { entry.bytes } else { Bytes::copy_from_slice(&entry.bytes) };
+            kept.push_back(LogEntry { bytes, ..entry });
         }
         if begun.elapsed() > SEARCH {
             window.unfinished = true;

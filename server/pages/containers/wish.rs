@@ -129,6 +129,7 @@ mod tests {
             userns: true,
             cgroup_parent: Some("/p".into()),
             log_driver: "none".into(),
+            log_options: [("max-size".to_owned(), "10m".to_owned())].into(),
             ..ContainerSpec::default()
         }
     }

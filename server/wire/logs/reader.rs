@@ -1,5 +1,6 @@
 //! Reads lines, forwards. In: the files of a log. Out: one line at a time, without copying where a record holds it whole.
 
+use super::mark::{self, Mark};
 use super::record::{BEGINS, HEADER, RecordHead, TRAILER};
 use super::tail::{self, Start};
 use gantry_model::Kind;
@@ -87,23 +88,30 @@ pub struct Reader<R> {
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// `files` are in the order of their content: `<path>.1` if it exists, then `<path>`.
+    /// `files` are in the order of their content, `marks` are theirs; without marks all is read.
     ///
     /// # Errors
     /// [`LogError::Read`].
-    pub fn open(files: Vec<R>, query: Query) -> Result<Self, LogError> {
+    pub fn open(files: Vec<R>, marks: &[Vec<Mark>], query: Query) -> Result<Self, LogError> {
         let mut sized = Vec::with_capacity(files.len());
         for mut file in files {
             let len = file.seek(SeekFrom::End(0))?;
             sized.push((file, len));
         }
-        let start = query.tail.map_or(Ok(Start::default()), |wanted| {
-            if wanted == 0 {
-                let last = sized.len().saturating_sub(1);
-                return Ok(Start { file: last, offset: sized.get(last).map_or(0, |(_, len)| *len), ..Start::default() });
+        let last = sized.len().saturating_sub(1);
+        // The file before the first one is gone, and the beginnings of its last lines with it.
+        let first = marks.first().and_then(|marks| marks.first()).filter(|mark| mark.offset == 0).copied().unwrap_or_default();
+        let start = match (query.tail, query.since_ns) {
+            (Some(0), _) => Start { file: last, offset: sized.get(last).map_or(0, |(_, len)| *len), ..Start::default() },
+            (Some(wanted), _) => tail::find(&mut sized, first.within, &query, wanted)?,
+            (None, Some(since)) => {
+                // A mark that was written before its record, which then was not.
+                let known = mark::last_before(marks, since).filter(|(file, mark)| sized.get(*file).is_some_and(|(_, len)| mark.offset <= *len));
+                let (file, mark) = known.unwrap_or((0, first));
+                Start { file, offset: mark.offset, headless: mark.within, ..Start::default() }
             }
-            tail::find(&mut sized, &query, wanted)
-        })?;
+            (None, None) => Start { headless: first.within, ..Start::default() },
+        };
         let mut files: Vec<R> = sized.into_iter().map(|(file, _)| file).collect();
         for (index, file) in files.iter_mut().enumerate() {
             file.seek(SeekFrom::Start(if index == start.file { start.offset } else { 0 }))?;
@@ -189,7 +197,7 @@ impl<R: Read + Seek> Reader<R> {
     /// Takes one line or piece out of the current record.
     fn take_line(&mut self, head: RecordHead) -> Option<Found> {
         let rest = &self.chunk[self.payload.clone()];
-        let end = rest.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+        let end = memchr::memchr(b'\n', rest).map(|at| at + 1);
         let range = self.payload.start..self.payload.start + end.unwrap_or(rest.len());
         self.payload.start = range.end;
         let pending = &mut self.pending[usize::from(head.stream - 1)];
@@ -316,7 +324,7 @@ mod tests {
     use std::io::Cursor;
 
     fn lines(files: Vec<Vec<u8>>, query: Query) -> Vec<String> {
-        let mut reader = Reader::open(files.into_iter().map(Cursor::new).collect(), query).expect("in memory");
+        let mut reader = Reader::open(files.into_iter().map(Cursor::new).collect(), &[], query).expect("in memory");
         let mut all = Vec::new();
         let show = |line: Line<'_>| format!("{}{}:{}", line.stream, line.at_ns, String::from_utf8_lossy(line.bytes).escape_debug());
         while let Some(line) = reader.next_line().expect("whole") {
@@ -370,11 +378,45 @@ mod tests {
         };
         let whole = record(1, 0, 2, "two\n");
         write(&[&record(1, 0, 1, "one\n")[..], &whole[..9]].concat());
-        let mut reader = Reader::open(vec![std::fs::File::open(&path).expect("is there")], Query::default()).expect("opens");
+        let mut reader = Reader::open(vec![std::fs::File::open(&path).expect("is there")], &[], Query::default()).expect("opens");
         assert_eq!(reader.next_line().expect("whole").map(|line| line.bytes.to_vec()), Some(b"one\n".to_vec()));
         assert_eq!(reader.next_line().expect("whole"), None);
         write(&whole[9..]);
         assert_eq!(reader.next_line().expect("whole").map(|line| line.bytes.to_vec()), Some(b"two\n".to_vec()));
+    }
+
+    #[test]
+    fn the_last_lines_and_the_later_ones_cost_nothing_of_the_rest() {
+        use super::super::packed::{Stored, pack, tests::Counted};
+        let count = |number: u64| record(1, 0, number, &format!("{number} a line as programs write them, of some sixty bytes\n"));
+        let (mut plain, mut marks) = (Vec::new(), Vec::new());
+        for number in 0..60_000 {
+            if number % 3000 == 0 {
+                marks.push(Mark { offset: plain.len() as u64, newest_ns: number, within: [false; 2] });
+            }
+            plain.extend(count(number));
+        }
+        let mut packed = Vec::new();
+        pack(&mut plain.as_slice(), &mut packed).expect("in memory");
+        let mut last: Vec<u8> = (60_000..60_020).flat_map(count).collect();
+        let later: Vec<Mark> = marks.iter().map(|mark| Mark { newest_ns: mark.newest_ns + 60_000, ..*mark }).collect();
+        for (file, whole) in [(plain.clone(), plain.len()), (packed.clone(), packed.len())] {
+            for query in [Query { tail: Some(30), ..Query::default() }, Query { since_ns: Some(59_990), ..Query::default() }] {
+                let read = std::rc::Rc::new(std::cell::Cell::new(0));
+                let files = [file.clone(), last.clone()].map(|bytes| Stored::open(Counted(Cursor::new(bytes), read.clone())).expect("opens"));
+                let mut reader = Reader::open(files.into(), &[marks.clone(), vec![]], query).expect("opens");
+                let mut lines = Vec::new();
+                while let Some(line) = reader.next_line().expect("whole") {
+                    lines.push(line.at_ns);
+                }
+                assert_eq!(lines, (59_990..60_020).collect::<Vec<_>>());
+                assert!(read.get() < whole / 8, "{} of {whole} bytes were read for {query:?}", read.get());
+            }
+        }
+        // A mark whose record was lost leads nowhere.
+        last.truncate(80);
+        let mut reader = Reader::open(vec![Cursor::new(last)], &[later], Query { since_ns: Some(200_000), ..Query::default() }).expect("opens");
+        assert_eq!(reader.next_line().expect("whole"), None);
     }
 
     // A stream that fell silent in the middle of a line, or between two runs, may be left out of a tail: to find it the whole log had to be read.

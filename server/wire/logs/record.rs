@@ -43,16 +43,22 @@ pub fn frame(head: RecordHead) -> ([u8; HEADER], [u8; TRAILER]) {
 }
 
 /// How many bytes of a file are whole records: what a writer that was killed in a write left behind them is to be cut.
-pub fn valid_len<R: Read + Seek>(file: &mut R) -> io::Result<u64> {
+/// `known` is a place between two records.
+pub fn valid_len<R: Read + Seek>(file: &mut R, known: u64) -> io::Result<u64> {
     let len = file.seek(SeekFrom::End(0))?;
     if len == 0 || before(file, len)?.is_some() {
         return Ok(len);
     }
-    let mut at = 0;
+    let mut at = if known <= len { known } else { 0 };
     while let Some(head) = at_offset(file, at, len)? {
         at += (HEADER + head.len + TRAILER) as u64;
     }
     Ok(at)
+}
+
+/// The last of the whole records that end at `end`.
+pub fn last<R: Read + Seek>(file: &mut R, end: u64) -> io::Result<Option<RecordHead>> {
+    Ok(before(file, end)?.map(|(_, head)| head))
 }
 
 /// The record that begins at `at`, if it is whole before `end`.
@@ -100,12 +106,12 @@ mod tests {
     fn half_a_record_at_the_end_is_cut() {
         let whole = [record(1, 0, 1, "one\n"), record(2, 0, 2, "two\n")].concat();
         let len = whole.len() as u64;
-        assert_eq!(valid_len(&mut Cursor::new(whole.clone())).expect("in memory"), len);
+        assert_eq!(valid_len(&mut Cursor::new(whole.clone()), 0).expect("in memory"), len);
         for extra in 1..20 {
             let torn = [whole.clone(), record(1, 0, 3, "three\n")[..extra].to_vec()].concat();
-            assert_eq!(valid_len(&mut Cursor::new(torn)).expect("in memory"), len, "{extra}");
+            assert_eq!(valid_len(&mut Cursor::new(torn), 0).expect("in memory"), len, "{extra}");
         }
-        assert_eq!(valid_len(&mut Cursor::new(vec![9; 100])).expect("in memory"), 0);
-        assert_eq!(valid_len(&mut Cursor::new(Vec::new())).expect("in memory"), 0);
+        assert_eq!(valid_len(&mut Cursor::new(vec![9; 100]), 0).expect("in memory"), 0);
+        assert_eq!(valid_len(&mut Cursor::new(Vec::new()), 0).expect("in memory"), 0);
     }
 }

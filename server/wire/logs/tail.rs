@@ -28,7 +28,8 @@ struct Seen {
     needed: u64,
 }
 
-pub(super) fn find<R: Read + Seek>(files: &mut [(R, u64)], query: &Query, wanted: u64) -> io::Result<Start> {
+/// `within` tells the streams whose first line in the first file has lost its beginning.
+pub(super) fn find<R: Read + Seek>(files: &mut [(R, u64)], within: [bool; 2], query: &Query, wanted: u64) -> io::Result<Start> {
     let mut seen = [Seen::default(); 2];
     let mut enough = wanted == 0;
     let mut payload = Vec::new();
@@ -52,7 +53,7 @@ pub(super) fn find<R: Read + Seek>(files: &mut [(R, u64)], query: &Query, wanted
                 stream.unfinished += 1;
             }
             stream.any = true;
-            stream.ends += payload.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+            stream.ends += memchr::memchr_iter(b'\n', &payload).count() as u64;
             stream.whole = head.flags & BEGINS != 0;
             if !enough && lines(&seen) >= wanted {
                 enough = true;
@@ -66,8 +67,8 @@ pub(super) fn find<R: Read + Seek>(files: &mut [(R, u64)], query: &Query, wanted
         }
     }
     let at_start = start.file == 0 && start.offset == 0;
-    for (headless, stream) in start.headless.iter_mut().zip(&seen) {
-        *headless = stream.any && !stream.whole && !at_start && stream.ends > 0;
+    for ((headless, stream), within) in start.headless.iter_mut().zip(&seen).zip(within) {
+        *headless = stream.any && !stream.whole && (!at_start || within) && stream.ends > 0;
     }
     let shown = lines(&seen) - start.headless.iter().filter(|headless| **headless).count() as u64;
     start.skip_lines = shown.saturating_sub(wanted);

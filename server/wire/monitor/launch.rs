@@ -147,12 +147,21 @@ pub enum LogDriver {
 pub struct LogPlan {
     pub driver: LogDriver,
     pub path: PathBuf,
-    /// The file moves to `<path>.1` when it would grow beyond this.
+    /// The file is full when it would grow beyond this.
     pub max_bytes: u64,
+    /// The current one and the full ones that are kept.
+    #[serde(default = "LogPlan::two")]
+    pub max_files: u32,
+    /// Full files are packed.
+    #[serde(default)]
+    pub compress: bool,
 }
 
 impl LogPlan {
-    pub const MAX_BYTES: u64 = 100 << 20;
+    /// What a release kept that did not say.
+    fn two() -> u32 {
+        2
+    }
 }
 
 /// The container's network.

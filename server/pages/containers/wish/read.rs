@@ -133,6 +133,7 @@ pub fn read(values: &Values) -> Result<Asked, Vec<Wrong>> {
         userns: r.tick("userns"),
         cgroup_parent: r.some("cgroup_parent"),
         log_driver: r.text("log_driver"),
+        log_options: r.pairs("log_options", true),
         ..ContainerSpec::default()
     };
     if r.wrong.is_empty() { Ok(Asked { name, spec }) } else { Err(r.wrong) }

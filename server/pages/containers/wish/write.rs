@@ -73,6 +73,7 @@ pub fn write(spec: &ContainerSpec) -> Values {
     w.some("oom_score_adj", spec.oom_score_adj);
     walls(&mut w, spec);
     w.text("log_driver", if spec.log_driver == "none" { "none" } else { "" });
+    w.lines("log_options", spec.log_options.iter().map(pair));
     w.0
 }
 
