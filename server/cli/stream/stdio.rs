@@ -59,7 +59,7 @@ impl<F: AsFd + AsRawFd> Output<F> {
         let path = format!("/proc/self/fd/{}", make().as_raw_fd());
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         // Files can't be waited for, and would be written from their beginning.
-        let own = rustix::fs::open(path, flags, Mode::empty()).ok().and_then(|own| AsyncFd::with_interest(own, Interest::WRITABLE).ok());
+        let own = rustix::fs::open(path, flags, Mode::empty()).ok().and_then(|own| watch(own, Interest::WRITABLE).ok());
         Self { make, own, ready: None }
     }
 
@@ -108,8 +108,9 @@ impl<F: AsFd + AsRawFd> Output<F> {
     }
 }
 
-/// Waits for a standard stream. Its descriptor stays open as long as this process lives, which the new function, being unsafe, asks of its caller.
-#[expect(deprecated, reason = "the successor is unsafe, and a standard stream keeps its descriptor")]
+/// Waits for a standard stream, or for one that is the `AsyncFd`'s own. Either keeps its descriptor as long as it is waited for, which the new
+/// function, being unsafe, asks of its caller.
+#[expect(deprecated, reason = "the successor is unsafe, and the streams given keep their descriptors")]
 fn watch<F: AsRawFd>(stream: F, interest: Interest) -> io::Result<AsyncFd<F>> {
     AsyncFd::with_interest(stream, interest)
 }
