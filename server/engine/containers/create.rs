@@ -57,7 +57,7 @@ impl Engine {
         // Names and addresses are given to one container at a time.
         let _turn = self.inner.naming.lock().await;
         let name = self.free_name(name)?;
-        let places = crate::network::new_rows(std::mem::take(&mut spec.endpoints));
+        let places = self.new_places(std::mem::take(&mut spec.endpoints));
         let ip = if spec.network == NetworkMode::Bridge { Some(self.default_address()?) } else { None };
         let row = ContainerRow {
             id: id.clone(),

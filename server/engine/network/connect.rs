@@ -159,23 +159,26 @@ impl Engine {
             Found::Plain("host", _) => return Err(forbidden("container cannot be disconnected from host network or connected to host network")),
             Found::Plain(name, _) => return Err(not_on(name)),
         };
-        let place = {
+        let (place, row) = {
             let live = container.lock();
-            self.places(&container.id, &live).into_iter().find(|place| place.network.id == network.id).ok_or_else(|| not_on(network.name()))?
+            let place = self.places(&container.id, &live).into_iter().find(|place| place.network.id == network.id);
+            (place, live.endpoints.iter().find(|row| is_on(row, &network)).map(|row| row.id.clone()))
         };
-        if network.is_default() {
-            containers::set_ip(&self.inner.db, &container.id, None).await?;
-            let mut live = container.lock();
-            (live.ip, live.prepared) = (None, false);
-        } else {
-            self.drop_place(&container, &place.id).await?;
+        match row {
+            Some(id) => self.drop_place(&container, &id).await?,
+            None if place.is_none() => return Err(not_on(network.name())),
+            None => {
+                containers::set_ip(&self.inner.db, &container.id, None).await?;
+                let mut live = container.lock();
+                (live.ip, live.prepared) = (None, false);
+            }
         }
         if live {
             match self.rewire(&container).await {
                 Err(error) if !force => return Err(error),
                 _ => {}
             }
-            if force {
+            if let Some(place) = place.filter(|_| force) {
                 let (id, network) = (container.id.clone(), network.clone());
                 tokio::task::spawn_blocking(move || network.forget(&id, &place.link)).await??;
             }
@@ -183,6 +186,20 @@ impl Engine {
             self.tell_network("disconnect", &network.id, network.name(), &network.spec.driver, Some(&container.id));
         }
         Ok(())
+    }
+
+    /// Rows for a new container's wishes, in the order of its interfaces. A network that is not there yet may come before the start.
+    /// The caller holds `naming`.
+    pub(crate) fn new_places(&self, specs: Vec<EndpointSpec>) -> Vec<EndpointRow> {
+        let row = |(mut spec, position): (EndpointSpec, u32)| {
+            let network = self.user_network(&spec.network).ok();
+            spec.network = network.as_ref().map_or(spec.network, |network| network.name().to_owned());
+            EndpointRow { id: EndpointId::from_bytes(random::bytes()), network: network.map(|network| network.id.clone()), spec, ip: None, position }
+        };
+        let rows: Vec<EndpointRow> = specs.into_iter().zip(0..).map(row).collect();
+        // A network may be meant twice, by its name and its id.
+        let mut seen = BTreeSet::new();
+        rows.into_iter().filter(|row| seen.insert(row.spec.network.clone())).collect()
     }
 
     /// Tells of every network that a container comes on or goes off with its start or end: `connect` or `disconnect`.
@@ -274,10 +291,4 @@ fn may_connect(live: &Live, found: &Found) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Rows for a new container's wishes, in the order of its interfaces.
-pub(crate) fn new_rows(specs: Vec<EndpointSpec>) -> Vec<EndpointRow> {
-    let row = |(spec, position)| EndpointRow { id: EndpointId::from_bytes(random::bytes()), network: None, spec, ip: None, position };
-    specs.into_iter().zip(0..).map(row).collect()
 }

@@ -11,7 +11,6 @@ mod rewire;
 mod types;
 mod verbs;
 
-pub(crate) use connect::new_rows;
 pub(crate) use places::{Place, bridges, names as name_server, way_out};
 pub use types::{EndpointInfo, NetworkDetail, NetworkFilter, NetworkMember};
 

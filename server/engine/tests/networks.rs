@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use gantry_engine::{Engine, NetworkFilter, PruneFilter};
-use gantry_model::{ContainerSpec, EndpointSpec, Kind, NetworkMode, NetworkSpec, PortBinding, RestartPolicy, Role};
+use gantry_model::{ContainerSpec, EndpointSpec, Kind, NetworkMode, NetworkSpec, PortBinding, RestartPolicy, Role, Subnet};
 use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::Duration;
@@ -11,14 +11,16 @@ const WEB: &str = "mkdir -p /www; echo hello of $(hostname) >/www/index.html; ex
 const IDLE: &str = "exec sleep 1000";
 
 /// The `number`th subnet of this test, 14 addresses in each.
-fn subnet(world: &World, number: u8) -> String {
+fn subnet(world: &World, number: u8) -> Subnet {
     let [a, b, c, _] = world.ip(0).octets();
     // Twice as far as other tests' default bridges are.
-    format!("{}/28", Ipv4Addr::new(a, b ^ 0x80, c, 16 * number))
+    Subnet::around(Ipv4Addr::new(a, b ^ 0x80, c, 16 * number), 28)
 }
 
-async fn network(engine: &Engine, name: &str) -> String {
-    make(engine, NetworkSpec { name: name.to_owned(), ..NetworkSpec::default() }).await
+/// Tests run beside each other, and a subnet is free for all of them until the bridge is there: each names its own.
+async fn network(engine: &Engine, world: &World, name: &str, number: u8) -> String {
+    let subnet = Some(subnet(world, number));
+    make(engine, NetworkSpec { name: name.to_owned(), subnet, ..NetworkSpec::default() }).await
 }
 
 async fn make(engine: &Engine, spec: NetworkSpec) -> String {
@@ -67,7 +69,7 @@ fn table_exists(world: &World, id: &str) -> bool {
 fn containers_of_one_network_reach_each_other_and_no_others() {
     let world = World::with_busybox();
     world.run(async |engine| {
-        let (red, blue) = (network(&engine, "red").await, network(&engine, "blue").await);
+        let (red, blue) = (network(&engine, &world, "red", 1).await, network(&engine, &world, "blue", 2).await);
         for (name, of) in [("r1", "red"), ("r2", "red"), ("b1", "blue")] {
             start(&engine, name, on(of, IDLE)).await;
         }
@@ -95,8 +97,8 @@ fn containers_of_one_network_reach_each_other_and_no_others() {
 fn a_running_container_goes_on_and_off_networks() {
     let world = World::with_busybox();
     world.run(async |engine| {
-        network(&engine, "aaa").await;
-        network(&engine, "zzz").await;
+        network(&engine, &world, "aaa", 3).await;
+        network(&engine, &world, "zzz", 4).await;
         start(&engine, "web", ContainerSpec { hostname: "web".to_owned(), ..on("zzz", WEB) }).await;
         start(&engine, "client", on("aaa", IDLE)).await;
         connect(&engine, "aaa", "web").await.expect("connected");
@@ -110,6 +112,12 @@ fn a_running_container_goes_on_and_off_networks() {
         assert!(routes.contains(&format!("default via {gateway} dev eth1")), "{routes}");
         engine.restart_container(&root(), "web", Some(Duration::ZERO)).await.expect("restarted");
         assert_eq!(ip(&engine, "web", "aaa").await, web);
+        // One that was never started, as docker-compose does it.
+        create(&engine, "new", on("aaa", IDLE)).await;
+        engine.disconnect_network(&root(), "aaa", "new", false).await.expect("disconnected");
+        connect(&engine, "aaa", "new").await.expect("connected");
+        engine.start_container(&root(), "new").await.expect("started");
+        assert!(reaches(&engine, "client", ip(&engine, "new", "aaa").await).await);
         until_async("it answers again", async || exec(&engine, "client", &["wget", "-qO-", &format!("http://{web}/")]).await.0 == "hello of web\n").await;
         engine.disconnect_network(&root(), "aaa", "web", false).await.expect("disconnected");
         assert!(!reaches(&engine, "client", web).await);
@@ -117,7 +125,7 @@ fn a_running_container_goes_on_and_off_networks() {
         assert!(links.contains("eth0") && !links.contains("eth1") && routes.contains("dev eth0"), "{links} {routes}");
         let error = engine.disconnect_network(&root(), "aaa", "web", false).await.expect_err("it is off it");
         assert!(error.to_string().ends_with("is not connected to network aaa"), "{error}");
-        remove(&engine, &["web", "client"]).await;
+        remove(&engine, &["web", "client", "new"]).await;
         let pruned = engine.prune_networks(&root(), &PruneFilter::default()).await.expect("allowed");
         assert_eq!(pruned.removed.len(), 2);
     });
@@ -129,13 +137,14 @@ fn a_running_container_goes_on_and_off_networks() {
 fn an_internal_network_leads_nowhere_and_publishes_nothing() {
     let world = World::with_busybox();
     world.run(async |engine| {
-        make(&engine, NetworkSpec { name: "inside".to_owned(), internal: true, ..NetworkSpec::default() }).await;
+        make(&engine, NetworkSpec { name: "inside".to_owned(), subnet: Some(subnet(&world, 9)), internal: true, ..NetworkSpec::default() }).await;
         let ports = PortBinding::parse("80").expect("a port");
         start(&engine, "one", ContainerSpec { ports, ..on("inside", IDLE) }).await;
         start(&engine, "two", on("inside", IDLE)).await;
         let two = ip(&engine, "two", "inside").await;
         assert!(reaches(&engine, "one", two).await);
-        assert_eq!(exec(&engine, "one", &["ip", "route", "show", "default"]).await.0, "");
+        let routes = exec(&engine, "one", &["ip", "route"]).await.0;
+        assert!(routes.contains("dev eth0") && !routes.contains("default"), "{routes}");
         assert!(engine.container(&root(), "one").await.expect("it exists").summary.ports.iter().all(|port| port.host.is_none()));
         remove(&engine, &["one", "two"]).await;
         engine.remove_network(&root(), "inside").await.expect("nobody is on it");
@@ -147,7 +156,7 @@ fn an_internal_network_leads_nowhere_and_publishes_nothing() {
 fn addresses_are_given_as_asked_kept_and_taken_from_who_does_not_run() {
     let world = World::with_busybox();
     world.run(async |engine| {
-        let subnet: gantry_model::Subnet = subnet(&world, 8).parse().expect("a subnet");
+        let subnet = subnet(&world, 8);
         let spec = NetworkSpec { name: "small".to_owned(), subnet: Some(subnet), ..NetworkSpec::default() };
         make(&engine, spec.clone()).await;
         let error = engine.create_network(&root(), NetworkSpec { name: "other".to_owned(), ..spec }).await.expect_err("taken");
@@ -183,7 +192,7 @@ fn addresses_are_given_as_asked_kept_and_taken_from_who_does_not_run() {
 fn ports_lead_to_containers_of_a_users_network_and_its_names_are_written_down() {
     let world = World::with_busybox();
     world.run(async |engine| {
-        let id = network(&engine, "shop").await;
+        let id = network(&engine, &world, "shop", 7).await;
         let mut wish = ContainerSpec { hostname: "web".to_owned(), ports: PortBinding::parse("127.0.0.1::80").expect("a port"), ..on("shop", WEB) };
         wish.endpoints[0].aliases = vec!["www".to_owned()];
         let container = start(&engine, "web", wish).await;
@@ -209,8 +218,8 @@ fn networks_hold_while_no_server_runs_and_are_known_to_the_next() {
     let mut world = World::with_busybox();
     let again = "while ! [ -e /go ]; do sleep 0.1; done; rm /go; exit 1";
     let (id, container, pid, web) = world.run(async |engine| {
-        let id = network(&engine, "kept").await;
-        network(&engine, "more").await;
+        let id = network(&engine, &world, "kept", 5).await;
+        network(&engine, &world, "more", 6).await;
         let wish = ContainerSpec { restart: RestartPolicy::OnFailure { max_retries: 9 }, ..on("kept", again) };
         let container = start(&engine, "web", wish).await;
         connect(&engine, "more", "web").await.expect("connected");
