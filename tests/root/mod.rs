@@ -9,5 +9,6 @@ mod lesson;
 mod lifecycle;
 mod limits;
 mod logs;
+mod names;
 mod restart;
 mod rude_clients;

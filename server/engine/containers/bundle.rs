@@ -245,8 +245,9 @@ impl Engine {
     fn hosts(&self, wish: &Wish<'_>, hostname: &str) -> Result<String> {
         let spec = wish.spec;
         let ips: Vec<IpAddr> = wish.places.iter().filter_map(|place| place.ip.map(IpAddr::V4)).collect();
-        let gateway = way_out(&wish.places).map(|place| IpAddr::V4(place.network.gateway));
-        gantry_plan::files::hosts(hostname, &spec.domainname, &ips, gateway, &spec.extra_hosts)
+        // `host-gateway` is an address of the host; where none leads out, docker writes that of the default bridge all the same.
+        let gateway = way_out(&wish.places).map_or(self.inner.network.gateway, |place| place.network.gateway);
+        gantry_plan::files::hosts(hostname, &spec.domainname, &ips, Some(gateway.into()), &spec.extra_hosts)
             .map_err(|entry| EngineError::said(Kind::Invalid, format!("invalid extra host {entry:?}: use name:address")))
     }
 

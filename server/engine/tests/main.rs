@@ -5,6 +5,7 @@ mod files;
 mod images;
 mod lifecycle;
 mod limits;
+mod names;
 mod network;
 mod networks;
 mod security;

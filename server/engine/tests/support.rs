@@ -363,6 +363,7 @@ pub fn busybox() -> Vec<u8> {
         "ip",
         "nc",
         "ping",
+        "nslookup",
         "wget",
     ] {
         put(&format!("bin/{name}"), tar::EntryType::Symlink, 0o777, &[], Some("/bin/busybox"));

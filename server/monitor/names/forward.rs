@@ -120,7 +120,7 @@ impl Forwards {
                 let next = self.begin(&forward.question, forward.asker, &forward.servers, forward.tries, slot, poll);
                 let Some((id, socket, tries)) = next else { return Some(self.done(forward.asker, &query, query.failed())) };
                 let until = Instant::now() + patience(&forward.servers);
-                self.list[slot] = Some(Forward { id, socket, tries, until, ..forward });
+                self.list[slot] = Some(Forward { tries, id, socket, until, ..forward });
             }
         }
         None

@@ -421,7 +421,7 @@ fn large_answers_come_by_tcp() {
         for mut stream in listener.incoming().flatten() {
             let mut question = [0; 31];
             stream.read_exact(&mut question).expect("a question");
-            let answer: Vec<u8> = address(&question[2..], 1).into_iter().chain([0; 60_000]).collect();
+            let answer: Vec<u8> = address(&question[2..], 1).into_iter().chain(std::iter::repeat_n(0, 60_000)).collect();
             // In pieces.
             let bytes: Vec<u8> = (answer.len() as u16).to_be_bytes().into_iter().chain(answer).collect();
             bytes.chunks(7000).for_each(|chunk| stream.write_all(chunk).expect("taken"));
