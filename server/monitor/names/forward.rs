@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Questions on their way at once; docker allows as many as this to each of its resolvers' older releases.
+/// Questions on their way at once; each holds a descriptor.
 const MOST: usize = 256;
 /// Servers that are asked. Source: resolv.conf(5), MAXNS.
 pub(super) const MOST_SERVERS: usize = 3;
