@@ -79,6 +79,8 @@ pub struct HealthConfig {
     #[serde(skip_serializing_if = "is_zero")]
     pub start_period: i64,
     #[serde(skip_serializing_if = "is_zero")]
+    pub start_interval: i64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub retries: i64,
 }
 

@@ -86,7 +86,9 @@ pub fn runtime_config(image: &Image) -> RuntimeConfig {
         interval_ms: ms(h.interval),
         timeout_ms: ms(h.timeout),
         start_period_ms: ms(h.start_period),
+        start_interval_ms: ms(h.start_interval),
         retries: u32::try_from(h.retries).unwrap_or(0),
+        ..HealthCheck::default()
     };
     RuntimeConfig {
         entrypoint: from.entrypoint.clone(),

@@ -140,7 +140,31 @@ pub struct HealthCheck {
     pub interval_ms: u64,
     pub timeout_ms: u64,
     pub start_period_ms: u64,
+    /// Between two checks in the start period.
+    pub start_interval_ms: u64,
     pub retries: u32,
+    /// Runs the text of `CMD-SHELL`; empty is `/bin/sh -c`.
+    pub shell: Vec<String>,
+}
+
+/// What the checks of a container say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    #[default]
+    Starting,
+    Healthy,
+    Unhealthy,
+}
+
+impl HealthStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
 }
 
 /// Characters on a terminal.

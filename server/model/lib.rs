@@ -17,7 +17,7 @@ mod state;
 mod subnet;
 
 pub use access::{Action, Caller, Door, Role, UserName};
-pub use container::{ContainerSpec, ExecSpec, HealthCheck, IpcMode, PidMode, Seccomp, Security, TermSize, Ulimit};
+pub use container::{ContainerSpec, ExecSpec, HealthCheck, HealthStatus, IpcMode, PidMode, Seccomp, Security, TermSize, Ulimit};
 pub use digest::{Digest, DigestError};
 pub use id::{ContainerId, EndpointId, ExecId, IdError, JobId, NetworkId};
 pub use image_ref::{ImageRef, ImageRefError};

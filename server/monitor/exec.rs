@@ -33,9 +33,18 @@ impl Monitor {
             State::Paused => return Err(MonitorError::refused(Kind::Conflict, "the container is paused: resume it first")),
             _ => return Err(MonitorError::refused(Kind::Conflict, "the container is not running")),
         }
-        if self.find(&Which::Exec(exec.id.clone())).is_ok() {
+        let id = exec.id.clone();
+        if self.find(&Which::Exec(id.clone())).is_ok() {
             return Err(MonitorError::refused(Kind::Conflict, "the exec session exists already"));
         }
+        let key = self.begin_session(exec, Some(id.clone()))?;
+        let pid = self.session(key).map_or(0, |session| session.pid);
+        self.tell(EventKind::ExecStarted { id, pid });
+        Ok(pid)
+    }
+
+    /// Starts a session's process in the container that runs. Returns its key.
+    pub(crate) fn begin_session(&mut self, exec: Exec, id: Option<ExecId>) -> Result<u32> {
         let description: Process =
             serde_json::from_value(exec.process).map_err(|error| MonitorError::refused(Kind::Invalid, format!("read the process to execute: {error}")))?;
         let Some(run) = &self.run else { return Err(MonitorError::refused(Kind::Conflict, "the container is not running")) };
@@ -51,7 +60,7 @@ impl Monitor {
         })?;
         let key = self.new_key();
         let keep = exec.keep_bytes.or(exec.tty.then_some(1 << 20));
-        let mut session = Session::new(key, Some(exec.id.clone()), exec.tty, keep, self.folders.data.clone());
+        let mut session = Session::new(key, id, exec.tty, keep, self.folders.data.clone());
         pipes.take_terminal(running.terminal)?;
         pipes.give(&mut session);
         session.pid = running.pid;
@@ -60,8 +69,7 @@ impl Monitor {
         session.pidfd = Some(running.pidfd);
         self.sessions.push(session);
         self.balance(key);
-        self.tell(EventKind::ExecStarted { id: exec.id, pid: running.pid });
-        Ok(running.pid)
+        Ok(key)
     }
 
     pub(crate) fn exec_status(&self, id: &ExecId) -> Result<ExecStatus> {
@@ -129,7 +137,7 @@ impl Monitor {
         self.check_end(key);
     }
 
-    fn main_is_ending(&self) -> bool {
+    pub(crate) fn main_is_ending(&self) -> bool {
         self.run.as_ref().is_none_or(|run| crate::files::is_exiting(run.pid))
     }
 
@@ -143,14 +151,19 @@ impl Monitor {
         if key == MAIN {
             return self.main_drained();
         }
-        let reason = session.reason.clone().unwrap_or_else(|| format!("the process exited with code {exit_code}"));
+        if self.take_answer(key, exit_code) {
+            return;
+        }
+        let Some(session) = self.session(key) else { return };
+        let why = session.reason.clone();
+        let reason = why.clone().unwrap_or_else(|| format!("the process exited with code {exit_code}"));
         session.ended = Some(reason.clone());
         session.input.reset();
         let id = session.id.clone();
         self.timers.cancel(Timer::Drain(key));
         self.timers.set(Timer::Forget(key), FORGET);
         if let Some(id) = id {
-            self.tell(EventKind::ExecExited { id, exit_code });
+            self.tell(EventKind::ExecExited { id, exit_code, reason: why });
         }
         self.end_clients(key, Some(exit_code), &reason);
         self.forget_oldest();

@@ -8,6 +8,7 @@ mod error;
 mod exec;
 mod files;
 mod ground;
+mod health;
 mod lifecycle;
 mod log;
 mod monitor;

@@ -143,6 +143,7 @@ impl Monitor {
         self.status.pid_started = files::start_time(pid);
         self.status.started_at_ns = Some(now);
         self.status.oom_killed = false;
+        self.begin_checks();
         self.announce(EventKind::Started { pid, ports: self.status.ports.clone() });
         self.timers.set(Timer::Tidy, Duration::ZERO);
         for message in running.warnings.into_iter().chain(told) {
@@ -244,6 +245,7 @@ impl Monitor {
     fn conclude(&mut self) {
         self.timers.cancel(Timer::Drain(MAIN));
         let Some(mut run) = self.run.take() else { return };
+        self.end_checks();
         self.sessions[0].input.reset();
         self.check_memory(&run.ground);
         self.forget_names();

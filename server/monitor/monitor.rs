@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::error::{Attempt, Result};
 use crate::files::{self, now_ns};
+use crate::health::Checks;
 use crate::lifecycle::Run;
 use crate::log::Log;
 use crate::names;
@@ -49,6 +50,7 @@ pub(crate) struct Monitor {
     pub log: Option<Log>,
     /// A copy of this process that packs a full file of the log.
     pub packer: Option<OwnedFd>,
+    pub checks: Option<Checks>,
     /// The network of a run that has ended: letting go of it takes time.
     pub left: Option<Place>,
     /// Answers questions for names, for a run on networks of users.
@@ -86,6 +88,7 @@ impl Monitor {
             run: None,
             log: None,
             packer: None,
+            checks: None,
             left: None,
             names: None,
             buffer: Vec::new(),
@@ -140,6 +143,8 @@ impl Monitor {
             Timer::Kill => self.kill(),
             Timer::Restart => self.restart(),
             Timer::Names => self.names_expired(),
+            Timer::Check => self.check_health(),
+            Timer::CheckLate => self.check_is_late(),
             Timer::Tidy => self.tidy(),
             Timer::Drain(key) => self.drained(key),
             Timer::Close(key) => self.kill_session(key),

@@ -51,6 +51,7 @@ impl Monitor {
             if key == MAIN {
                 self.write_log(stream, &buffer);
             }
+            self.hear(key, &buffer);
             self.deliver(key, stream, &buffer);
         }
         self.buffer = buffer;

@@ -113,6 +113,10 @@ pub(crate) enum Timer {
     /// The time to stop by itself is over.
     Kill,
     Restart,
+    /// The container is asked how it is.
+    Check,
+    /// It has had its time to answer.
+    CheckLate,
     /// The run has begun or ended, and what is left of others can go.
     Tidy,
     /// A process ended and its output was not closed.

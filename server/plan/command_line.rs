@@ -69,6 +69,7 @@ fn health(line: &mut Line, check: Option<&HealthCheck>) {
     time("--health-interval", check.interval_ms);
     time("--health-timeout", check.timeout_ms);
     time("--health-start-period", check.start_period_ms);
+    time("--health-start-interval", check.start_interval_ms);
     line.option("--health-retries", (check.retries > 0).then(|| check.retries.to_string()));
 }
 

@@ -2,6 +2,7 @@
 
 pub mod command_line;
 pub mod files;
+pub mod health;
 pub mod limits;
 pub mod logs;
 pub mod network;

@@ -8,12 +8,14 @@
 
 mod codec;
 mod frame;
+mod health;
 mod launch;
 mod message;
 mod spawn;
 
 pub use codec::{Decoder, encode, output_header};
 pub use frame::{Ended, Frame, FrameError, Hello, MAX_CONTROL, MAX_DATA, OLDEST, OUTPUT_HEADER, STDERR, STDOUT, VERSION};
+pub use health::{Health, HealthPlan, Probe};
 pub use launch::{Bridge, Endpoint, Filter, Launch, LaunchError, LogDriver, LogPlan, Names, Network, Outside, Overlay, Published, Share};
 pub use message::{Attach, Event, EventKind, Exec, ExecStatus, Exit, Failure, Reply, Request, Session, Status};
 pub use spawn::{SpawnReply, SpawnRequest};

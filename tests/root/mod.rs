@@ -5,6 +5,7 @@ mod clients;
 mod cycles;
 mod demo;
 mod docker_cli;
+mod health;
 mod lesson;
 mod lifecycle;
 mod limits;

@@ -75,8 +75,8 @@ fn state(detail: &ContainerDetail) -> WireState {
 
 fn health(health: &gantry_engine::Health) -> Health {
     let probe = |probe: &gantry_engine::Probe| HealthResult {
-        start: time_ms(Some(probe.started_at_ms)),
-        end: time_ms(Some(probe.ended_at_ms)),
+        start: time_ms(Some(probe.started_at_ns / 1_000_000)),
+        end: time_ms(Some(probe.ended_at_ns / 1_000_000)),
         exit_code: probe.exit_code,
         output: probe.output.clone(),
         ..HealthResult::default()

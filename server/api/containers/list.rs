@@ -38,8 +38,8 @@ pub async fn rows(engine: &Engine, caller: &Caller, filter: &ListFilter, spoken:
 /// `None` if nothing can match.
 fn filter(params: &Params, filters: &Filters) -> ApiResult<Option<ListFilter>> {
     let limit: Option<i64> = params.parsed("limit")?;
-    // Nothing here is a task of a swarm, and no container has a health check yet.
-    let nothing = filters.flag("is-task")? == Some(true) || (!filters.get("health").is_empty() && !filters.get("health").iter().any(|health| health == "none"));
+    // Nothing here is a task of a swarm.
+    let nothing = filters.flag("is-task")? == Some(true);
     let states =
         filters.get("status").iter().map(|text| text.parse::<State>().map_err(|error| ApiError::invalid(format!("invalid filter 'status={text}': {error}"))));
     let filter = ListFilter {
@@ -49,6 +49,7 @@ fn filter(params: &Params, filters: &Filters) -> ApiResult<Option<ListFilter>> {
         name: filters.get("name").to_vec(),
         state: states.collect::<ApiResult<_>>()?,
         label: filters.get("label").to_vec(),
+        health: filters.get("health").to_vec(),
         ancestor: filters.get("ancestor").to_vec(),
         exited: filters.parsed("exited")?,
         network: filters.get("network").to_vec(),

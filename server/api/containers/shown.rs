@@ -59,8 +59,8 @@ pub fn health(check: &HealthCheck) -> HealthConfig {
         interval: ns(check.interval_ms),
         timeout: ns(check.timeout_ms),
         start_period: ns(check.start_period_ms),
+        start_interval: ns(check.start_interval_ms),
         retries: i64::from(check.retries),
-        ..HealthConfig::default()
     }
 }
 

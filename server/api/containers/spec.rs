@@ -54,8 +54,8 @@ pub fn wish(create: &Create, spoken: Spoken) -> ApiResult<Wish> {
         term_size: host_config.console_size.filter(|size| *size != [0, 0]).map(|[rows, cols]| TermSize { rows, cols }),
         ..ContainerSpec::default()
     };
-    if config.shell.is_some() {
-        warnings.push("Shell is ignored: health checks run by /bin/sh".to_owned());
+    if let (Some(shell), Some(check)) = (&config.shell, &mut spec.health) {
+        check.shell = shell.0.clone();
     }
     host::apply(host_config, &mut spec, &mut warnings)?;
     Ok(Wish { spec, warnings })
@@ -84,7 +84,9 @@ fn health(from: &HealthConfig) -> ApiResult<HealthCheck> {
         interval_ms: ms("Interval", from.interval)?,
         timeout_ms: ms("Timeout", from.timeout)?,
         start_period_ms: ms("StartPeriod", from.start_period)?,
+        start_interval_ms: ms("StartInterval", from.start_interval)?,
         retries: u32::try_from(from.retries).map_err(|_| ApiError::invalid("Retries in Healthcheck cannot be negative"))?,
+        ..HealthCheck::default()
     })
 }
 

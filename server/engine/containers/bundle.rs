@@ -9,7 +9,7 @@ use gantry_plan::files::AskingFrom;
 use gantry_plan::process::FinalProcess;
 use gantry_plan::spec::{JoinedNamespaces, ResolvedMount, SpecInput, UserIds, runtime_spec};
 use gantry_store::containers::ProcessRow;
-use gantry_wire::monitor::{Bridge, Launch, LogDriver, LogPlan, Network, Overlay, Share, files};
+use gantry_wire::monitor::{Bridge, HealthPlan, Launch, LogDriver, LogPlan, Network, Overlay, Share, files};
 use oci_spec::runtime::Spec;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -76,18 +76,19 @@ impl Engine {
             let live = container.lock();
             (live.name.to_string(), live.spec.clone(), live.process.clone(), self.places(&container.id, &live))
         };
+        let health = self.health_plan(container)?;
         let image_id = container.image_id.clone();
         let (engine, id) = (self.clone(), container.id.clone());
         tokio::task::spawn_blocking(move || {
             let image = engine.inner.images.image(&image_id)?;
             let lowers = engine.inner.images.layer_paths_top_first(&image);
             let wish = Wish { id: &id, name: &name, spec: &spec, process: &process, places, lowers };
-            engine.write_bundle_files(&wish)
+            engine.write_bundle_files(&wish, health)
         })
         .await?
     }
 
-    fn write_bundle_files(&self, wish: &Wish<'_>) -> Result<()> {
+    fn write_bundle_files(&self, wish: &Wish<'_>, health: Option<HealthPlan>) -> Result<()> {
         let folder = self.data_dir(wish.id);
         for name in ["upper", "work", "rootfs"] {
             let path = folder.join(name);
@@ -104,7 +105,7 @@ impl Engine {
         let spec = self.oci_spec(wish, joined, filter.as_deref())?;
         write(&folder.join("config.json"), &spec)?;
         let program = filter.and_then(|filter| filter.program.clone());
-        write(&folder.join(files::LAUNCH), &Launch { filter: program, more_bridges, ..self.launch(wish, &folder, network) })
+        write(&folder.join(files::LAUNCH), &Launch { filter: program, health, more_bridges, ..self.launch(wish, &folder, network) })
     }
 
     fn launch(&self, wish: &Wish<'_>, folder: &Path, network: Network) -> Launch {
@@ -140,6 +141,7 @@ impl Engine {
             stop_timeout_ms: u64::from(spec.stop_timeout_secs.unwrap_or(DEFAULT_STOP_SECS)) * 1000,
             init: spec.init,
             auto_remove: spec.auto_remove,
+            health: None,
             filter: None,
             names: name_server(&wish.places, &spec.dns),
         }

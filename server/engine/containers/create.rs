@@ -38,7 +38,7 @@ impl Engine {
         if spec.stop_signal.is_none() {
             spec.stop_signal = image.stop_signal.as_deref().and_then(|signal| signal.parse().ok());
         }
-        spec.health = crate::health::merged(spec.health.take(), image.healthcheck.clone());
+        spec.health = crate::health::merged(spec.health.take(), image.healthcheck.clone(), image.shell.as_deref());
         let volumes = self.plan_volumes(&mut spec, &image.volumes);
         for port in &image.exposed_ports {
             if !spec.exposed_ports.contains(port) {

@@ -142,6 +142,7 @@ fn matches(filter: &ListFilter, container: &Container, live: &Live) -> bool {
     any(&filter.id, &|id| container.id.as_str().starts_with(id))
         && any(&filter.name, &|name| name_matches(live.name.as_str(), name))
         && (filter.state.is_empty() || filter.state.contains(&live.fact.state))
+        && (filter.health.is_empty() || filter.health.iter().any(|wanted| wanted == live.health.as_ref().map_or("none", |health| health.status.as_str())))
         && (filter.exited.is_empty()
             || (live.fact.state == gantry_model::State::Exited && live.fact.exit_code.is_some_and(|code| filter.exited.contains(&code))))
         && filter.label.iter().all(|label| match label.split_once('=') {

@@ -91,6 +91,8 @@ pub struct ListFilter {
     /// Image reference or id.
     pub ancestor: Vec<String>,
     pub exited: Vec<i32>,
+    /// `none`, `starting`, `healthy` or `unhealthy`.
+    pub health: Vec<String>,
     pub network: Vec<String>,
     pub volume: Vec<String>,
     pub before: Option<String>,

@@ -70,11 +70,12 @@ impl Engine {
                 if let Some(exit) = &status.exit {
                     live.fact.exit_code = Some(exit.code);
                     live.fact.finished_at_ms = Some(ms(exit.finished_at_ns));
+                    live.fact.error = exit.error.as_ref().filter(|_| !status.state.is_live()).map(|failure| failure.message.clone()).unwrap_or_default();
                 }
             }
         }
+        container.lock().health.clone_from(&status.health);
         self.write_fact(container).await;
-        self.watch_health(container);
     }
 
     async fn take_event(&self, container: &Arc<Container>, event: Event) {
@@ -95,7 +96,8 @@ impl Engine {
                     exec.started(pid, ms(event.at_ns));
                 }
             }
-            EventKind::ExecExited { id, exit_code } => self.exec_ended(container, &id, Some(exit_code), None).await,
+            EventKind::ExecExited { id, exit_code, reason } => self.exec_ended(container, &id, Some(exit_code), reason.as_deref()).await,
+            EventKind::Health(health) => self.take_health(container, health),
             EventKind::Oom => {
                 container.lock().fact.oom_killed = true;
                 self.tell(container, "oom", []);
@@ -118,14 +120,13 @@ impl Engine {
                 return;
             }
             live.pid = Some(pid);
-            live.health = crate::Health::starting(live.spec.health.as_ref(), pid);
+            live.health = crate::health::starting(live.spec.health.as_ref());
             live.fact = Fact { state: State::Running, started_at_ms: Some(at_ms), restart_count: live.fact.restart_count, ports, ..Fact::default() };
         }
         self.write_fact(container).await;
         self.write_names_of(container).await;
         self.tell_places(container, "connect");
         self.tell(container, "start", []);
-        self.watch_health(container);
     }
 
     pub(crate) async fn take_pause(&self, container: &Arc<Container>, state: State, action: &str) {

@@ -121,8 +121,8 @@ fn a_health_check_tells_how_the_container_is() {
             test: test.iter().map(ToString::to_string).collect(),
             interval_ms: 50,
             timeout_ms: 200,
-            start_period_ms: 0,
             retries: 2,
+            ..HealthCheck::default()
         };
         let mut events = engine.events(&root(), Default::default()).await.expect("allowed");
         let spec = |test: &[&str]| ContainerSpec { health: Some(check(test)), ..script("exec sleep 1000") };
@@ -133,7 +133,7 @@ fn a_health_check_tells_how_the_container_is() {
         exec(&engine, "web", &["touch", "/tmp/ill"]).await;
         until_async("it is unhealthy", async || status().await.ends_with("(unhealthy)")).await;
         let health = engine.container(&root(), "web").await.expect("it exists").health.expect("it is asked");
-        assert!(health.failing_streak >= 2 && health.log.back().is_some_and(|probe| probe.exit_code == 1 && probe.output == "seen\n"), "{health:?}");
+        assert!(health.failing_streak >= 2 && health.log.last().is_some_and(|probe| probe.exit_code == 1 && probe.output == "seen\n"), "{health:?}");
         let mut told = Vec::new();
         while told.len() < 2 {
             let action = events.next().await.expect("more come").action;
@@ -142,7 +142,7 @@ fn a_health_check_tells_how_the_container_is() {
         assert_eq!(told, ["healthy", "unhealthy"]);
         start(&engine, "slow", spec(&["CMD", "sleep", "100"])).await;
         let slow = async || engine.container(&root(), "slow").await.expect("it exists").health.expect("it is asked");
-        until_async("nobody waits for ever", async || slow().await.log.back().is_some_and(|probe| probe.output.contains("exceeded timeout"))).await;
+        until_async("nobody waits for ever", async || slow().await.log.last().is_some_and(|probe| probe.output.contains("exceeded timeout"))).await;
         start(&engine, "none", spec(&["NONE"])).await;
         assert!(engine.container(&root(), "none").await.expect("it exists").health.is_none());
     });

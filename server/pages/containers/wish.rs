@@ -53,6 +53,7 @@ mod tests {
                 timeout_ms: 1500,
                 start_period_ms: 60_000,
                 retries: 2,
+                ..HealthCheck::default()
             }),
             mounts: vec![
                 Mount {

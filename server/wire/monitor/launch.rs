@@ -1,5 +1,6 @@
 //! What a monitor starts: written by the engine into the container's data folder, read at each start and restart.
 
+use super::HealthPlan;
 use gantry_model::{ContainerId, Kind, PortBinding, RestartPolicy, Signal, TermSize};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -52,6 +53,8 @@ pub struct Launch {
     pub init: bool,
     #[serde(default)]
     pub auto_remove: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthPlan>,
     /// The spec's system call filter, compiled for this machine: it takes as long to compile as the rest of a start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,

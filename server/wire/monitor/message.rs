@@ -1,5 +1,6 @@
 //! What the engine asks of a monitor, what it answers, and what it tells unasked.
 
+use super::Health;
 use gantry_model::{ExecId, Kind, PortBinding, RestartPolicy, Signal, State, TermSize};
 use serde::{Deserialize, Serialize};
 
@@ -164,6 +165,9 @@ pub struct Status {
     /// Published ports with the numbers in use.
     pub ports: Vec<PortBinding>,
     pub restart: RestartPolicy,
+    /// Of a container with a check that has been started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 impl Default for Status {
@@ -181,6 +185,7 @@ impl Default for Status {
             exit: None,
             ports: Vec::new(),
             restart: RestartPolicy::No,
+            health: None,
         }
     }
 }
@@ -255,7 +260,12 @@ pub enum EventKind {
     ExecExited {
         id: ExecId,
         exit_code: i32,
+        /// Why, if it was not by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
+    /// A health check was answered.
+    Health(Health),
     Oom,
     Paused,
     Resumed,

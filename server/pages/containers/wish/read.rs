@@ -208,7 +208,7 @@ fn health(r: &mut Reader<'_>) -> Option<HealthCheck> {
     let retries = r.number("health_retries").unwrap_or_default();
     let command = r.some("health_cmd")?;
     let test = if command == "NONE" { vec![command] } else { vec!["CMD-SHELL".to_owned(), command] };
-    Some(HealthCheck { test, interval_ms: spans[0], timeout_ms: spans[1], start_period_ms: spans[2], retries })
+    Some(HealthCheck { test, interval_ms: spans[0], timeout_ms: spans[1], start_period_ms: spans[2], retries, ..HealthCheck::default() })
 }
 
 fn restart(r: &mut Reader<'_>) -> RestartPolicy {
