@@ -4,7 +4,9 @@ use crate::settings::{Flags, Settings};
 use anyhow::{Context, Result};
 use clap::Parser;
 use gantry_engine::{Engine, EngineConfig};
+use gantry_model::Caller;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs until SIGTERM or SIGINT. Exit code 0 after an orderly end, 1 if the server could not start, 2 for wrong flags.
@@ -38,6 +40,7 @@ async fn serve(settings: Settings) -> Result<()> {
     // Taken before the doors open, so that an early signal is not lost.
     let mut terminate = signal(SignalKind::terminate()).context("wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("wait for SIGINT")?;
+    settings.tcp.as_ref().map(gantry_api::TcpDoor::check).transpose()?;
     let config = EngineConfig {
         data_dir: settings.data_dir.clone(),
         run_dir: settings.run_dir.clone(),
@@ -53,29 +56,51 @@ async fn serve(settings: Settings) -> Result<()> {
     let (pages, address) = gantry_pages::listen(engine.clone(), doors).with_context(|| format!("listen on {} (another address: --listen)", settings.listen))?;
     let api = gantry_api::listen(engine.clone(), &settings.socket, settings.socket_group.as_deref())
         .with_context(|| format!("listen on {}", settings.socket.display()))?;
-    let (pages_handle, api_handle) = (pages.handle(), api.handle());
-    let mut servers = (actix_web::rt::spawn(pages), actix_web::rt::spawn(api));
-    greet(&engine, &settings, address).await?;
+    let tcp = settings.tcp.as_ref().map(|door| gantry_api::listen_tcp(engine.clone(), door)).transpose()?;
+    let (tcp, tcp_address) = tcp.unzip();
+    let (pages_handle, api_handle, tcp_handle) = (pages.handle(), api.handle(), tcp.as_ref().map(|tcp| tcp.handle()));
+    let tcp = async {
+        match tcp {
+            Some(tcp) => tcp.await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut servers = (actix_web::rt::spawn(pages), actix_web::rt::spawn(api), actix_web::rt::spawn(tcp));
+    greet(&engine, &settings, address, tcp_address).await?;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("stopping on SIGTERM; containers go on"),
         _ = interrupt.recv() => tracing::info!("stopping on SIGINT; containers go on"),
         ended = &mut servers.0 => ended?.context("the page server ended")?,
         ended = &mut servers.1 => ended?.context("the API server ended")?,
+        ended = &mut servers.2 => ended?.context("the API server over TCP ended")?,
     }
     engine.shut_down().await;
-    tokio::join!(pages_handle.stop(true), api_handle.stop(true));
+    let stop_tcp = async {
+        if let Some(tcp) = tcp_handle {
+            tcp.stop(true).await;
+        }
+    };
+    tokio::join!(pages_handle.stop(true), api_handle.stop(true), stop_tcp);
     let _ = std::fs::remove_file(&settings.socket);
     Ok(())
 }
 
 /// Tells on stdout where to go, and what this host can't do.
-async fn greet(engine: &Engine, settings: &Settings, address: std::net::SocketAddr) -> Result<()> {
+async fn greet(engine: &Engine, settings: &Settings, address: SocketAddr, tcp: Option<SocketAddr>) -> Result<()> {
     println!("Gantry {} is at http://{address}/", env!("CARGO_PKG_VERSION"));
     println!("Command line and Docker tools: {}", settings.socket.display());
-    if let Some(code) = engine.setup_code().await? {
+    if let (Some(address), Some(door)) = (tcp, &settings.tcp) {
+        let who = match &door.tls {
+            Some(tls) if tls.client_authority.is_some() => "TLS, for clients with a certificate",
+            Some(_) => "TLS, for clients with a token",
+            None => "in clear on this host, for clients with a token",
+        };
+        println!("Docker API over TCP: tcp://{address} ({who})");
+    }
+    if let Some(code) = engine.setup_code(&Caller::engine()).await? {
         println!("First visit: make the admin with the setup code {code}");
     }
-    for finding in engine.host_info(&gantry_model::Caller::engine()).await?.findings.iter().filter(|finding| !finding.ok) {
+    for finding in engine.host_info(&Caller::engine()).await?.findings.iter().filter(|finding| !finding.ok) {
         println!("This host: {}: {}", finding.what, finding.costs);
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use gantry_api::{TcpDoor, TlsFiles};
+use gantry_model::Role;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,21 @@ pub struct Flags {
     /// Group that may use the socket; its members are admins [default: gantry, if there is one]
     #[arg(long, env = "GANTRY_SOCKET_GROUP", value_name = "NAME")]
     socket_group: Option<String>,
+    /// Address of the Docker API over TCP, for example 0.0.0.0:2376; beyond this host only with TLS [default: none]
+    #[arg(long, env = "GANTRY_TCP", value_name = "ADDRESS:PORT")]
+    tcp: Option<SocketAddr>,
+    /// Certificate of the Docker API over TCP, in PEM form
+    #[arg(long, env = "GANTRY_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Key of that certificate
+    #[arg(long, env = "GANTRY_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Authority of the clients' certificates: who has none is refused; without it a token lets in (gantry token create)
+    #[arg(long, env = "GANTRY_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// What a client may do whose certificate names no user: viewer, operator or admin [default: it is refused]
+    #[arg(long, env = "GANTRY_TLS_ROLE", value_name = "ROLE")]
+    tls_role: Option<Role>,
     /// Name of the default bridge [default: gantry0]
     #[arg(long, env = "GANTRY_BRIDGE", value_name = "NAME")]
     bridge: Option<String>,
@@ -69,6 +86,11 @@ struct File {
     run_dir: Option<PathBuf>,
     socket: Option<PathBuf>,
     socket_group: Option<String>,
+    tcp: Option<SocketAddr>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_ca: Option<PathBuf>,
+    tls_role: Option<Role>,
     bridge: Option<String>,
     subnet: Option<String>,
     nft_table: Option<String>,
@@ -86,6 +108,7 @@ pub struct Settings {
     pub run_dir: PathBuf,
     pub socket: PathBuf,
     pub socket_group: Option<String>,
+    pub tcp: Option<TcpDoor>,
     pub bridge: String,
     pub subnet: Option<String>,
     pub nft_table: String,
@@ -130,6 +153,11 @@ fn merge(flags: Flags, file: File) -> Result<Settings> {
         socket: absolute("socket", flags.socket.or(file.socket).unwrap_or_else(|| run_dir.join("gantry.sock")))?,
         run_dir,
         socket_group: flags.socket_group.or(file.socket_group),
+        tcp: tcp_door(
+            flags.tcp.or(file.tcp),
+            [flags.tls_cert.or(file.tls_cert), flags.tls_key.or(file.tls_key), flags.tls_ca.or(file.tls_ca)],
+            flags.tls_role.or(file.tls_role),
+        )?,
         bridge,
         subnet: flags.subnet.or(file.subnet),
         nft_table: flags.nft_table.or(file.nft_table).unwrap_or_else(|| "gantry".to_owned()),
@@ -138,6 +166,23 @@ fn merge(flags: Flags, file: File) -> Result<Settings> {
         log: flags.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.to_owned()),
         log_json: flags.log_json || file.log_json,
     })
+}
+
+/// The TCP door, if there is to be one. `files` are certificate, key and authority.
+fn tcp_door(address: Option<SocketAddr>, files: [Option<PathBuf>; 3], role: Option<Role>) -> Result<Option<TcpDoor>> {
+    let tls = match files {
+        [Some(certificate), Some(key), client_authority] => Some(TlsFiles { certificate, key, client_authority }),
+        [None, None, None] => None,
+        _ => bail!("TLS needs both --tls-cert and --tls-key"),
+    };
+    if role.is_some() && tls.as_ref().is_none_or(|tls| tls.client_authority.is_none()) {
+        bail!("tls-role is for clients with certificates: give --tls-ca, too");
+    }
+    match address {
+        Some(address) => Ok(Some(TcpDoor { address, tls, role })),
+        None if tls.is_some() => bail!("TLS is for the Docker API over TCP: say where with --tcp ADDRESS:PORT"),
+        None => Ok(None),
+    }
 }
 
 fn absolute(name: &str, path: PathBuf) -> Result<PathBuf> {
@@ -168,6 +213,20 @@ mod tests {
     #[test]
     fn an_unknown_name_in_the_file_is_an_error() {
         assert!(settings(&[], "lisen = \"127.0.0.1:1\"").is_err());
+    }
+
+    #[test]
+    fn a_tcp_door_is_whole_or_refused() {
+        assert_eq!(settings(&[], "").expect("valid").tcp, None);
+        let door = settings(&["--tcp", "127.0.0.1:0"], "tls_cert = \"c\"\ntls_key = \"k\"\ntls_ca = \"a\"\ntls_role = \"viewer\"")
+            .expect("valid")
+            .tcp
+            .expect("asked for");
+        assert_eq!((door.role, door.tls.and_then(|tls| tls.client_authority)), (Some(Role::Viewer), Some("a".into())));
+        for half in [&["--tcp", "127.0.0.1:0", "--tls-cert", "c"][..], &["--tls-cert", "c", "--tls-key", "k"], &["--tcp", "127.0.0.1:0", "--tls-role", "admin"]]
+        {
+            assert!(settings(half, "").is_err(), "{half:?}");
+        }
     }
 
     #[test]

@@ -5,9 +5,11 @@ use crate::query::MAX_BODY;
 use actix_rt::net::UnixStream;
 use actix_web::web::Bytes;
 use bytes::BytesMut;
+use gantry_model::Role;
 use std::cell::{Cell, RefCell};
 use std::future::Future as _;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -32,8 +34,25 @@ struct Told {
 pub struct Connection {
     told: Rc<Told>,
     socket: Option<OwnedFd>,
-    /// The client's user id.
-    pub peer_uid: Option<u32>,
+    pub from: Origin,
+}
+
+/// Where a client is.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// On this host, at the unix socket; its user id.
+    Local(Option<u32>),
+    Remote(Rc<Remote>),
+}
+
+/// A client over TCP, as far as its connection tells.
+#[derive(Debug)]
+pub struct Remote {
+    pub address: SocketAddr,
+    /// The name in the certificate that it proved; "" if there is none in it.
+    pub certificate: Option<String>,
+    /// What a certificate may do that names no user.
+    pub others: Option<Role>,
 }
 
 impl Connection {
@@ -53,7 +72,7 @@ impl Connection {
 
     /// Only a unix socket tells its reads.
     pub async fn reads(&self) -> Option<Reads> {
-        let socket = self.socket.as_ref().filter(|_| self.peer_uid.is_some())?.try_clone().ok()?;
+        let socket = self.socket.as_ref().filter(|_| matches!(self.from, Origin::Local(_)))?.try_clone().ok()?;
         let socket = UnixStream::from_std(socket.into()).ok()?;
         socket.writable().await.ok()?;
         forget_writable(&socket);
@@ -115,16 +134,26 @@ pub struct Hijackable {
     examined: bool,
     eof: bool,
     told: Rc<Told>,
+    remote: Option<Rc<Remote>>,
     linger: Option<Pin<Box<actix_rt::time::Sleep>>>,
 }
 
 impl Hijackable {
     pub fn new(io: UnixStream) -> Self {
-        Self { io, buffer: Vec::new(), handed: 0, examined: false, eof: false, told: Rc::default(), linger: None }
+        Self { io, buffer: Vec::new(), handed: 0, examined: false, eof: false, told: Rc::default(), remote: None, linger: None }
+    }
+
+    /// For a client over TCP; `io` is our end of the pair that carries its bytes.
+    pub fn remote(io: UnixStream, remote: Remote) -> Self {
+        Self { remote: Some(Rc::new(remote)), ..Self::new(io) }
     }
 
     pub fn connection(&self) -> Connection {
-        Connection { told: self.told.clone(), socket: self.io.as_fd().try_clone_to_owned().ok(), peer_uid: self.io.peer_cred().ok().map(|peer| peer.uid()) }
+        let from = match &self.remote {
+            Some(remote) => Origin::Remote(remote.clone()),
+            None => Origin::Local(self.io.peer_cred().ok().map(|peer| peer.uid())),
+        };
+        Connection { told: self.told.clone(), socket: self.io.as_fd().try_clone_to_owned().ok(), from }
     }
 
     fn poll_examine(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -160,6 +189,10 @@ impl Hijackable {
 
     /// True if the client has closed both ways, as far as is known now.
     fn is_gone(&self, cx: &mut Context<'_>) -> bool {
+        // TCP does not tell an end of what is sent from an end of the client; only who asks for the connection ends it by halves.
+        if self.remote.is_some() {
+            return true;
+        }
         let ready = std::pin::pin!(self.io.ready(Interest::WRITABLE));
         matches!(ready.poll(cx), Poll::Ready(Ok(ready)) if ready.is_write_closed())
     }

@@ -8,7 +8,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use gantry_engine::{Engine, IsolationFact, Job as EngineJob, JobState as EngineState};
 use gantry_model::{JobId, Kind, UserName};
-use gantry_wire::docker::gantry::{ChangeUser, ExplainedFact, ExplainedPart, Explanation, Job, JobState, NewUser, Setup, User};
+use gantry_wire::docker::gantry::{ChangeUser, ExplainedFact, ExplainedPart, Explanation, Job, JobState, MadeToken, NewToken, NewUser, Setup, Token, User};
 
 pub fn configure(app: &mut ServiceConfig) {
     app.route("/gantry/setup", web::get().to(setup));
@@ -16,14 +16,17 @@ pub fn configure(app: &mut ServiceConfig) {
     app.route("/gantry/users", web::post().to(add_user));
     app.route("/gantry/users/{name}", web::post().to(change_user));
     app.route("/gantry/users/{name}", web::delete().to(remove_user));
+    app.route("/gantry/tokens", web::get().to(tokens));
+    app.route("/gantry/tokens", web::post().to(create_token));
+    app.route("/gantry/tokens/{name}", web::delete().to(remove_token));
     app.route("/gantry/jobs", web::get().to(jobs));
     app.route("/gantry/jobs/{id}", web::get().to(job));
     app.route("/gantry/jobs/{id}/cancel", web::post().to(cancel_job));
     app.route("/gantry/containers/{id}/explain", web::get().to(explain));
 }
 
-async fn setup(engine: Data<Engine>) -> ApiResult {
-    Ok(json(&Setup { code: engine.setup_code().await? }))
+async fn setup(engine: Data<Engine>, Peer(caller): Peer) -> ApiResult {
+    Ok(json(&Setup { code: engine.setup_code(&caller).await? }))
 }
 
 async fn users(engine: Data<Engine>, Peer(caller): Peer) -> ApiResult {
@@ -59,6 +62,29 @@ async fn change_user(engine: Data<Engine>, Peer(caller): Peer, name: Path<String
 
 async fn remove_user(engine: Data<Engine>, Peer(caller): Peer, name: Path<String>) -> ApiResult {
     engine.remove_user(&caller, &user_name(&name)?).await?;
+    Ok(no_content())
+}
+
+async fn tokens(engine: Data<Engine>, Peer(caller): Peer) -> ApiResult {
+    let rows = engine.tokens(&caller).await?.into_iter().map(|token| Token {
+        name: token.name,
+        role: token.role,
+        owner: token.owner,
+        created_at_ms: token.created_at_ms,
+        expires_at_ms: token.expires_at_ms,
+        last_used_at_ms: token.last_used_at_ms,
+    });
+    Ok(json(&rows.collect::<Vec<_>>()))
+}
+
+async fn create_token(engine: Data<Engine>, Peer(caller): Peer, Json(asked): Json<NewToken>) -> ApiResult {
+    let token = engine.create_token(&caller, asked.name, asked.role, asked.expires_at_ms).await?;
+    Ok(HttpResponse::Created().json(MadeToken { token }))
+}
+
+async fn remove_token(engine: Data<Engine>, Peer(caller): Peer, name: Path<String>) -> ApiResult {
+    let name = name.parse().map_err(|error: String| ApiError::invalid(error))?;
+    engine.remove_token(&caller, &name).await?;
     Ok(no_content())
 }
 

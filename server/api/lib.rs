@@ -20,6 +20,8 @@ mod query;
 mod routes;
 mod streams;
 mod system;
+mod tcp;
+mod tls;
 mod transfer;
 mod unsupported;
 mod version;
@@ -27,3 +29,5 @@ mod volumes;
 mod websocket;
 
 pub use listen::{ListenError, listen};
+pub use tcp::{TcpDoor, TcpError, listen_tcp};
+pub use tls::{TlsError, TlsFiles};

@@ -1,16 +1,18 @@
 //! The unix socket and the server on it.
 
 use crate::connection::Hijackable;
-use crate::{routes, version};
+use crate::{caller, routes, version};
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_rt::net::UnixStream;
 use actix_server::Server;
-use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use gantry_engine::Engine;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
@@ -40,19 +42,22 @@ pub enum ListenError {
 pub fn listen(engine: Engine, socket: &Path, group: Option<&str>) -> Result<Server, ListenError> {
     let listener = bind(socket, group)?;
     let engine = web::Data::new(engine);
-    let serve = move || {
-        let engine = engine.clone();
-        let app = App::new().app_data(engine).configure(routes::configure).wrap(from_fn(version::negotiate));
-        let http = HttpService::build()
-            // One head is looked at on a connection, so there is one request on it.
-            .keep_alive(KeepAlive::Disabled)
-            .client_request_timeout(HEAD_TIMEOUT)
-            .on_connect_ext(|io: &Hijackable, data| drop(data.insert(io.connection())))
-            .finish(map_config(actix_service::IntoServiceFactory::into_factory(app), |()| AppConfig::default()));
-        fn_service(|io: UnixStream| async move { Ok((Hijackable::new(io), Protocol::Http1, None)) }).and_then(http)
-    };
+    let serve = move || fn_service(|io: UnixStream| async move { Ok((Hijackable::new(io), Protocol::Http1, None)) }).and_then(http(&engine));
     let built = Server::build().workers(2).disable_signals().shutdown_timeout(5).listen_uds("docker-api", listener, serve);
     Ok(built.map_err(failed("listen on", socket))?.run())
+}
+
+/// The server behind both doors: bytes of one connection in, answers out.
+pub fn http(
+    engine: &web::Data<Engine>,
+) -> impl ServiceFactory<(Hijackable, Protocol, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()> + use<> {
+    let app = App::new().app_data(engine.clone()).configure(routes::configure).wrap(from_fn(caller::authenticate)).wrap(from_fn(version::negotiate));
+    HttpService::build()
+        // One head is looked at on a connection, so there is one request on it.
+        .keep_alive(KeepAlive::Disabled)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .on_connect_ext(|io: &Hijackable, data| drop(data.insert(io.connection())))
+        .finish(map_config(actix_service::IntoServiceFactory::into_factory(app), |()| AppConfig::default()))
 }
 
 /// Binds the socket. One that is left over is replaced; one on which somebody answers is not.

@@ -1,12 +1,13 @@
 //! Requests to the server: one method per shape of answer. Errors carry the server's own sentence.
 
-use crate::failure::Failure;
-use crate::host::Host;
+use crate::failure::{Attempt, Failure};
+use crate::host::{Host, Tls};
 use bytes::Bytes;
 use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::OnceCell;
+use std::path::PathBuf;
 
 /// A connection to the server; it connects with the first request.
 pub struct Client {
@@ -92,11 +93,11 @@ impl Client {
     }
 
     pub fn request(&self, method: Method, path: &str, query: Query<'_>) -> Result<reqwest::RequestBuilder, Failure> {
-        let authority = match &self.host {
-            Host::Unix(_) => "gantry",
-            Host::Tcp(address) => address,
+        let mut url = match &self.host {
+            Host::Unix(_) => format!("http://gantry{path}"),
+            Host::Tcp(address) => format!("http://{address}{path}"),
+            Host::Tls(address, _) => format!("https://{address}{path}"),
         };
-        let mut url = format!("http://{authority}{path}");
         for (i, (key, value)) in query.iter().enumerate() {
             url.push(if i == 0 { '?' } else { '&' });
             url.push_str(key);
@@ -105,6 +106,11 @@ impl Client {
         }
         let request = self.http()?.request(method, url);
         Ok(match &self.token {
+            Some(_) if !self.host.keeps_secrets() => {
+                return Err(
+                    Failure::new(format!("the token of GANTRY_TOKEN would go in clear to {}", self.host)).hint("speak TLS: https://HOST:PORT, or --tls")
+                );
+            }
             Some(token) => request.header("Authorization", format!("Bearer {token}")),
             None => request,
         })
@@ -115,9 +121,14 @@ impl Client {
             // The environment's proxies are for registries, not for this socket; redirects would lead away from it.
             // A connection serves one request: a kept one may be closed by the server at the moment it is used again.
             let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0);
+            // The library wants one even where it speaks no TLS. It fails only where it was done before.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            // Without TLS no authorities: reading those of the system takes longer than most commands.
+            let clear = |builder: reqwest::ClientBuilder| builder.tls_certs_only([]);
             let builder = match &self.host {
-                Host::Unix(path) => builder.unix_socket(path.clone()),
-                Host::Tcp(_) => builder.tcp_nodelay(true),
+                Host::Unix(path) => clear(builder.unix_socket(path.clone())),
+                Host::Tcp(_) => clear(builder.tcp_nodelay(true)),
+                Host::Tls(_, files) => secure(builder.tcp_nodelay(true), files)?,
             };
             let http = builder.build().map_err(|error| Failure::new(format!("prepare a connection to {}: {error}", self.host)))?;
             let _ = self.http.set(http);
@@ -160,6 +171,23 @@ impl Client {
             (Some(std::io::ErrorKind::PermissionDenied), Host::Unix(_)) => failure.hint("become root, or a member of the group that owns the socket"),
             _ => failure.hint("start it with: gantry serve, or name another with --host or GANTRY_HOST"),
         }
+    }
+}
+
+/// Adds the files of TLS. The server must prove its name, by the authority that is given or by those of this system.
+fn secure(builder: reqwest::ClientBuilder, files: &Tls) -> Result<reqwest::ClientBuilder, Failure> {
+    let read = |path: &PathBuf| std::fs::read(path).attempt(|| format!("read {}", path.display()));
+    let mut builder = builder.https_only(true);
+    if let Some(path) = &files.authority {
+        builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&read(path)?).attempt(|| format!("use {}", path.display()))?);
+    }
+    match (&files.certificate, &files.key) {
+        (Some(certificate), Some(key)) => {
+            let both = [read(certificate)?, b"\n".to_vec(), read(key)?].concat();
+            Ok(builder.identity(reqwest::Identity::from_pem(&both).attempt(|| format!("use {}", certificate.display()))?))
+        }
+        (None, None) => Ok(builder),
+        _ => Err(Failure::usage("a certificate needs its key").hint("give both --tlscert and --tlskey")),
     }
 }
 

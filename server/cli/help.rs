@@ -16,7 +16,14 @@ pub fn root(width: usize) -> String {
     let roles = [("serve", "Start the server: pages, terminals and the Docker API"), ("oci", "Run bundles with runc's command line")];
     list(&mut text, "Other roles of this program", roles.into_iter(), width);
     let flags = [
-        ("-H, --host ADDRESS", "Server to talk to, unix:///PATH or tcp://HOST:PORT; also GANTRY_HOST [default: unix:///run/gantry/gantry.sock]"),
+        (
+            "-H, --host ADDRESS",
+            "Server to talk to, unix:///PATH, https://HOST:PORT or tcp://HOST:PORT; also GANTRY_HOST [default: unix:///run/gantry/gantry.sock]",
+        ),
+        ("    --tls", "Speak TLS to a tcp:// host; so do the flags below, and GANTRY_CERT_PATH, a folder of ca.pem, cert.pem, key.pem"),
+        ("    --tlscacert FILE", "Authority of the server's certificate [default: those of this system]"),
+        ("    --tlscert FILE", "Our certificate"),
+        ("    --tlskey FILE", "Its key"),
         ("-v, --version", "Print the version"),
         ("    --help", "Print help; also behind each command"),
     ];

@@ -40,6 +40,6 @@ fn run(args: Vec<OsString>) -> Result<i32, Failure> {
             parse::print(&runtime.block_on(complete::answer(&words)))?;
             Ok(0)
         }
-        parse::Asked::Command(asked) => (asked.entry.run)(&asked.matches, Client::new(Host::find(asked.host.as_deref())?)),
+        parse::Asked::Command(asked) => (asked.entry.run)(&asked.matches, Client::new(Host::find(&asked.host)?)),
     }
 }

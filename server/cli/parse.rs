@@ -4,6 +4,7 @@
 use crate::commands::{CHAPTERS, FAMILIES};
 use crate::failure::Failure;
 use crate::help;
+use crate::host;
 use crate::tree::Entry;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -23,13 +24,13 @@ pub enum Asked {
 pub struct Invocation {
     pub entry: &'static Entry,
     pub matches: ArgMatches,
-    pub host: Option<String>,
+    pub host: host::Flags,
 }
 
 /// Parses the whole command line, `args[0]` included.
 pub fn parse(args: Vec<OsString>) -> Result<Asked, Failure> {
     let mut rest = args.into_iter().skip(1).peekable();
-    let mut host = None;
+    let mut host = host::Flags::default();
     // The flags before the command are few; reading them here lets only the one command that is named be built.
     loop {
         let Some(word) = rest.next() else { return Ok(Asked::Text(help::root(width()))) };
@@ -42,12 +43,7 @@ pub fn parse(args: Vec<OsString>) -> Result<Asked, Failure> {
                 let words = rest.skip_while(|word| word == "--").map(|word| word.to_string_lossy().into_owned());
                 return Ok(Asked::Completion(words.collect()));
             }
-            "-H" | "--host" => match rest.next().and_then(|value| value.into_string().ok()) {
-                Some(value) => host = Some(value),
-                None => return Err(Failure::usage(format!("{text} needs an address")).hint("give unix:///run/gantry/gantry.sock or tcp://HOST:PORT")),
-            },
-            _ if text.starts_with("--host=") => host = Some(text["--host=".len()..].to_owned()),
-            _ if text.starts_with("-H") => host = Some(text[2..].trim_start_matches('=').to_owned()),
+            _ if host::Flags::knows(text) => host.take(text, || rest.next().and_then(|value| value.into_string().ok()))?,
             "serve" | "oci" => return Err(Failure::usage(format!("{text} takes no flags before it")).hint(format!("run it as: gantry {text} …"))),
             _ if text.starts_with('-') => {
                 return Err(Failure::usage(format!("unknown flag: {text}")).hint("flags of a command stand behind it; see: gantry --help"));
@@ -57,7 +53,7 @@ pub fn parse(args: Vec<OsString>) -> Result<Asked, Failure> {
     }
 }
 
-fn command(name: &str, mut rest: Vec<OsString>, host: Option<String>) -> Result<Asked, Failure> {
+fn command(name: &str, mut rest: Vec<OsString>, host: host::Flags) -> Result<Asked, Failure> {
     if let Some(entry) = CHAPTERS.iter().flat_map(|chapter| chapter.verbs).find(|entry| entry.name == name || entry.aliases.contains(&name)) {
         return matches(entry, format!("gantry {name}"), rest, host);
     }
@@ -78,7 +74,7 @@ fn command(name: &str, mut rest: Vec<OsString>, host: Option<String>) -> Result<
 fn help_for(words: &[String]) -> Result<Asked, Failure> {
     match words.first() {
         None => Ok(Asked::Text(help::root(width()))),
-        Some(name) => command(name, words[1..].iter().take(1).map(OsString::from).chain([OsString::from("--help")]).collect(), None),
+        Some(name) => command(name, words[1..].iter().take(1).map(OsString::from).chain([OsString::from("--help")]).collect(), host::Flags::default()),
     }
 }
 
@@ -133,7 +129,7 @@ fn go_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-fn matches(entry: &'static Entry, path: String, rest: Vec<OsString>, host: Option<String>) -> Result<Asked, Failure> {
+fn matches(entry: &'static Entry, path: String, rest: Vec<OsString>, host: host::Flags) -> Result<Asked, Failure> {
     let pristine = build(entry, &path);
     let short_help_is_free = pristine.get_arguments().all(|arg| arg.get_short() != Some('h'));
     let help = Arg::new("help").long("help").action(ArgAction::Help);
@@ -245,7 +241,7 @@ mod tests {
     fn the_host_may_be_named_in_every_spelling() {
         for line in ["-H tcp://a version", "--host tcp://a version", "--host=tcp://a version", "-Htcp://a version"] {
             match ask(line) {
-                Ok(Asked::Command(asked)) => assert_eq!(asked.host.as_deref(), Some("tcp://a"), "{line}"),
+                Ok(Asked::Command(asked)) => assert_eq!(asked.host.host.as_deref(), Some("tcp://a"), "{line}"),
                 _ => panic!("{line}"),
             }
         }

@@ -71,7 +71,8 @@ fn failed(error: impl Into<EngineError>) -> LoginError {
 
 impl Engine {
     /// The one-time code that makes the first admin; `None` once there is a user. Each call makes a new code, the old one is void.
-    pub async fn setup_code(&self) -> Result<Option<String>> {
+    pub async fn setup_code(&self, caller: &Caller) -> Result<Option<String>> {
+        authorize(caller, Action::Administer)?;
         if !self.needs_setup() {
             return Ok(None);
         }
@@ -290,6 +291,6 @@ fn check_password(password: &str) -> Result<()> {
 }
 
 /// SHA-256 in hex: enough for random tokens, which nobody can search.
-fn fingerprint(token: &str) -> String {
+pub(crate) fn fingerprint(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
 }

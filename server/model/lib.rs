@@ -16,7 +16,7 @@ mod signal;
 mod state;
 mod subnet;
 
-pub use access::{Action, Caller, Door, Role, UserName};
+pub use access::{Action, Caller, Door, Role, TokenName, UserName};
 pub use container::{ContainerSpec, ExecSpec, HealthCheck, HealthStatus, IpcMode, PidMode, Seccomp, Security, TermSize, Ulimit};
 pub use digest::{Digest, DigestError};
 pub use id::{ContainerId, EndpointId, ExecId, IdError, JobId, NetworkId};

@@ -10,6 +10,7 @@ pub mod networks;
 pub mod sessions;
 pub mod settings;
 pub mod terminals;
+pub mod tokens;
 pub mod users;
 pub mod volumes;
 

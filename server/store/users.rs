@@ -78,12 +78,17 @@ pub async fn set_password(db: &Db, name: &UserName, password_hash: &str) -> Resu
     Ok(done.rows_affected() == 1)
 }
 
-/// Removes a user and the sessions, unless no admin would be left. False if so, or if there is no such user.
+/// Removes a user with the sessions and tokens, unless no admin would be left. False if so, or if there is no such user.
 pub async fn delete(db: &Db, name: &UserName) -> Result<bool> {
+    let mut tx = db.writer.begin().await?;
     let done = sqlx::query("DELETE FROM users WHERE name = ?1 AND EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 AND name <> ?1)")
         .bind(name.as_str())
-        .execute(&db.writer)
+        .execute(&mut *tx)
         .await?;
+    if done.rows_affected() == 1 {
+        sqlx::query("DELETE FROM tokens WHERE owner = ?").bind(name.as_str()).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
     Ok(done.rows_affected() == 1)
 }
 

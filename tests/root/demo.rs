@@ -1,7 +1,7 @@
 //! The demo as a newcomer runs it, with the program that is built already.
 
 use crate::support::server::program;
-use crate::support::{Said, command, leftovers, until};
+use crate::support::{Said, command, leftovers, until, visitor};
 use std::path::Path;
 use std::process::Command;
 
@@ -49,6 +49,6 @@ fn free_port() -> u16 {
 /// The page's text; empty if nobody answers.
 fn get(url: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = visitor::client(reqwest::Client::builder());
     runtime.block_on(async { client.get(url).send().await.ok()?.text().await.ok() }).unwrap_or_default()
 }

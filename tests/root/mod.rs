@@ -13,3 +13,4 @@ mod logs;
 mod names;
 mod restart;
 mod rude_clients;
+mod tcp;

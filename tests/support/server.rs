@@ -25,6 +25,8 @@ pub struct Server {
     number: u32,
     own_network: bool,
     log: &'static str,
+    /// What else it is started with.
+    flags: Vec<String>,
     /// The port that it had first, so that a browser finds it again.
     port: Option<String>,
     running: Option<Running>,
@@ -56,11 +58,21 @@ impl Server {
         Self::start().import_busybox()
     }
 
+    /// With the image `busybox`, and these flags.
+    pub fn with_flags(flags: &[&str]) -> Self {
+        Self::make(false, EVERYTHING, flags).import_busybox()
+    }
+
     fn new(own_network: bool, log: &'static str) -> Self {
+        Self::make(own_network, log, &[])
+    }
+
+    fn make(own_network: bool, log: &'static str, flags: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("gantry-e2e-").tempdir_in("/var/tmp").expect("a scratch folder");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("e2e{}n{number}", std::process::id());
-        let mut server = Self { folder, name, number, own_network, log, port: None, running: None };
+        let mut server =
+            Self { folder, name, number, own_network, log, flags: flags.iter().map(|flag| (*flag).to_owned()).collect(), port: None, running: None };
         server.begin();
         server
     }
@@ -89,7 +101,7 @@ impl Server {
         let listen = format!("127.0.0.1:{}", self.port.as_deref().unwrap_or("0"));
         command.args(["serve", "--listen", &listen, "--bridge", &self.name, "--subnet", &subnet, "--nft-table", &self.name]);
         command.args(["--cgroup-parent", &format!("/{}", self.name), "--config", "/dev/null", "--log", self.log]);
-        command.arg("--data-dir").arg(self.path("data")).arg("--run-dir").arg(self.path("run"));
+        command.args(&self.flags).arg("--data-dir").arg(self.path("data")).arg("--run-dir").arg(self.path("run"));
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("opened");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("gantry starts");
         let said = Arc::new(Mutex::new(Vec::new()));
@@ -110,6 +122,13 @@ impl Server {
         let running = self.running.as_ref().expect("the server runs");
         let lines = running.said.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().find_map(|line| Some(line.split_once(what)?.1.to_owned()))
+    }
+
+    /// Where its Docker API is over TCP, for example `127.0.0.1:40001`.
+    pub fn tcp_address(&self) -> String {
+        until("the server tells its TCP address", || self.said("Docker API over TCP: tcp://").is_some());
+        let told = self.said("Docker API over TCP: tcp://").expect("told");
+        told.split(' ').next().expect("an address").to_owned()
     }
 
     /// Where its pages are, for example `http://127.0.0.1:40001`.

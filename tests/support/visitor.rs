@@ -21,11 +21,18 @@ pub struct Page {
     pub took: Duration,
 }
 
+/// A client that speaks to servers of this host.
+pub fn client(builder: reqwest::ClientBuilder) -> Client {
+    // The library wants one even where it speaks no TLS; the first test of this process gives it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    builder.no_proxy().tls_certs_only([]).build().expect("a client")
+}
+
 impl Visitor {
     /// Makes the server's first admin and stays logged in.
     pub fn admin(server: &Server) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().expect("a client");
+        let client = client(Client::builder().redirect(reqwest::redirect::Policy::none()));
         let mut visitor = Self { runtime, client, address: server.address(), cookies: BTreeMap::new() };
         let code = server.setup_code();
         visitor.submit("/setup", &[("code", &code), ("name", "admin"), ("password", "correct horse"), ("again", "correct horse")]);

@@ -20,6 +20,7 @@ mod pull;
 mod run;
 mod start;
 mod stats;
+mod tokens;
 mod update;
 mod users;
 mod version;
@@ -154,6 +155,11 @@ pub const FAMILIES: &[Family] = &[
         ],
     },
     Family { name: "system", about: "Look at and tidy up this host", verbs: &[alone::<disk::Df>("df"), EVENTS, INFO, alone::<prune::System>("prune")] },
+    Family {
+        name: "token",
+        about: "Tokens for the Docker API over TCP",
+        verbs: &[alone::<tokens::Create>("create"), entry::<tokens::Ls>("ls", &["list"]), entry::<tokens::Remove>("rm", &["remove"])],
+    },
     Family {
         name: "user",
         about: "Users of the pages",

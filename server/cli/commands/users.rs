@@ -28,7 +28,7 @@ pub struct Add {
     name: String,
 }
 
-fn role(text: &str) -> Result<Role, String> {
+pub fn role(text: &str) -> Result<Role, String> {
     text.parse()
 }
 

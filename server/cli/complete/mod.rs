@@ -5,7 +5,7 @@ mod names;
 
 use crate::client::Client;
 use crate::commands::{CHAPTERS, FAMILIES};
-use crate::host::Host;
+use crate::host::{Flags, Host};
 use crate::parse::build;
 use crate::tree::Entry;
 use clap::{Arg, ArgAction, Command};
@@ -51,7 +51,7 @@ pub async fn answer(words: &[String]) -> String {
     let (host, offers) = offers(before, typed);
     let mut words = offers.words;
     if let Some(kind) = offers.names
-        && let Ok(host) = Host::find(host)
+        && let Ok(host) = Host::find(&Flags { host: host.map(str::to_owned), ..Flags::default() })
     {
         words.extend(names::of(&Client::new(host), kind, typed).await);
     }
@@ -220,6 +220,7 @@ fn of_positional(arg: &Arg, verb: &str, family: &str, typed: &str) -> Offers {
         ("NAME", "container") => Some(Kind::Containers),
         ("NAME", "inspect") => Some(Kind::All),
         ("NAME", "user") if verb != "add" => Some(Kind::Users),
+        ("NAME", "token") if verb != "create" => Some(Kind::Tokens),
         // One side is a container's, the other a file here.
         ("SOURCE" | "DESTINATION", _) if typed.contains('/') => return Offers::files(),
         ("SOURCE" | "DESTINATION", _) => return Offers { words, names: Some(Kind::Places), then: Then::Joined },

@@ -1,7 +1,7 @@
 //! Names of what is on the server, as far as it says them at once.
 
 use crate::client::Client;
-use gantry_wire::docker::gantry::User;
+use gantry_wire::docker::gantry::{Token, User};
 use gantry_wire::docker::{image, list};
 use serde::Deserialize;
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub enum Kind {
     Volumes,
     Networks,
     Users,
+    Tokens,
     /// Containers, images, networks and volumes.
     All,
 }
@@ -35,6 +36,10 @@ pub async fn of(client: &Client, kind: Kind, typed: &str) -> Vec<(String, String
             Kind::Users => {
                 let users: Vec<User> = client.get("/gantry/users", &[]).await.unwrap_or_default();
                 users.into_iter().map(|user| (user.name.to_string(), user.role.to_string())).collect()
+            }
+            Kind::Tokens => {
+                let tokens: Vec<Token> = client.get("/gantry/tokens", &[]).await.unwrap_or_default();
+                tokens.into_iter().map(|token| (token.name.to_string(), token.role.to_string())).collect()
             }
             Kind::All => {
                 let mut all = containers(client, kind, typed).await;

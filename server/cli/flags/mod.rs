@@ -14,5 +14,5 @@ mod units;
 
 pub use files::{environment, pairs};
 pub use times::{instant, now_secs};
-use units::duration_ns;
+pub use units::duration_ns;
 pub use units::restart_policy;

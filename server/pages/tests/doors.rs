@@ -156,7 +156,7 @@ fn every_answer_has_the_headers_that_protect_it() {
 #[ignore = "needs root"]
 fn the_setup_code_makes_the_first_admin_once() {
     World::run_with(false, async |world| {
-        let code = world.engine.setup_code().await.expect("answered").expect("there is nobody yet");
+        let code = world.engine.setup_code(&gantry_model::Caller::engine()).await.expect("answered").expect("there is nobody yet");
         let mut browser = world.guest();
         assert_eq!(browser.get("/containers").await.0, 303);
         assert!(browser.get("/setup").await.1.contains("Setup code"));

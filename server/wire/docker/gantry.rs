@@ -1,6 +1,6 @@
 //! Our own endpoints on the same socket, below `/gantry`. Names are snake case; times are Unix milliseconds.
 
-use gantry_model::{JobId, Role, UserName};
+use gantry_model::{JobId, Role, TokenName, UserName};
 use serde::{Deserialize, Serialize};
 
 /// Body of `POST /gantry/users`; the answer is 201 without a body, 409 if the name is taken.
@@ -41,6 +41,33 @@ pub struct User {
     pub created_at_ms: i64,
     pub last_login_at_ms: Option<i64>,
     pub disabled: bool,
+}
+
+/// Body of `POST /gantry/tokens`; 409 if the name is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewToken {
+    pub name: TokenName,
+    pub role: Role,
+    /// `null`: never.
+    pub expires_at_ms: Option<i64>,
+}
+
+/// Its answer, 201: the only time that the token is told.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeToken {
+    pub token: String,
+}
+
+/// One row of `GET /gantry/tokens`. `DELETE /gantry/tokens/{name}` answers 204.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    pub name: TokenName,
+    pub role: Role,
+    /// Who made it.
+    pub owner: String,
+    pub created_at_ms: i64,
+    pub expires_at_ms: Option<i64>,
+    pub last_used_at_ms: Option<i64>,
 }
 
 /// One row of `GET /gantry/jobs`, newest first, and the answer of `GET /gantry/jobs/{id}`. `POST /gantry/jobs/{id}/cancel` answers 204.
