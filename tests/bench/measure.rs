@@ -1,6 +1,8 @@
 //! What the benchmarks share: the servers side by side, clocks, medians, the table with its goals.
 //! Figures that are compared are taken in turns in one run, so that a busy moment of the machine hits all alike.
 
+#![allow(dead_code, reason = "each benchmark uses some of it")]
+
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the tests use the rest")]
 pub mod support;

@@ -42,7 +42,10 @@ impl Terminal {
         let mut builder = CommandBuilder::new(command.get_program());
         builder.args(command.get_args());
         for (name, value) in command.get_envs() {
-            value.map_or_else(|| builder.env_remove(name), |value| builder.env(name, value));
+            match value {
+                Some(value) => builder.env(name, value),
+                None => builder.env_remove(name),
+            }
         }
         let child = pty.slave.spawn_command(builder).expect("started");
         let (from, to) = (pty.master.try_clone_reader().expect("a reader"), pty.master.take_writer().expect("a writer"));
