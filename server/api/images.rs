@@ -67,6 +67,14 @@ async fn inspect(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, name:
     Ok(json(&show(&engine.image(&caller, &name).await?, spoken)?))
 }
 
+/// Docker dropped it with 1.45; docker-compose 1.29 looks into it whatever is spoken, and can't make a container anew without it.
+fn container_config(stored: &serde_json::Value, spoken: Spoken) -> serde_json::Value {
+    match &stored["container_config"] {
+        config if config.is_object() && !spoken.from(45) => config.clone(),
+        _ => serde_json::Value::Object(serde_json::Map::new()),
+    }
+}
+
 fn show(image: &ImageDetail, spoken: Spoken) -> ApiResult<Inspect> {
     let stored: serde_json::Value = serde_json::from_str(&image.config_json).unwrap_or_default();
     let text = |name: &str| stored[name].as_str().unwrap_or_default().to_owned();
@@ -81,6 +89,7 @@ fn show(image: &ImageDetail, spoken: Spoken) -> ApiResult<Inspect> {
         docker_version: text("docker_version"),
         author: image.author.clone(),
         config,
+        container_config: container_config(&stored, spoken),
         architecture: image.architecture.clone(),
         variant: text("variant"),
         os: image.os.clone(),

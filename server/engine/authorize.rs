@@ -52,6 +52,7 @@ mod tests {
             kind: MountKind::Bind { source: "/etc".into(), propagation: Propagation::Rprivate, recursive: false, create_source: false },
             target: "/x".into(),
             read_only: true,
+            ..Mount::default()
         };
         let ways = [
             ContainerSpec { security: Security { privileged: true, ..Security::default() }, ..plain.clone() },

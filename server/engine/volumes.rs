@@ -28,7 +28,12 @@ impl Engine {
             let known = spec.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == target);
             // An image may not reach out of its own root (containerd CVE-2022-23648).
             if !known && target.starts_with('/') && !target.split('/').any(|part| part == "..") {
-                spec.mounts.push(Mount { kind: MountKind::Volume { name: String::new(), no_copy: false }, target: target.to_owned(), read_only: false });
+                spec.mounts.push(Mount {
+                    kind: MountKind::Volume { name: String::new(), no_copy: false },
+                    target: target.to_owned(),
+                    read_only: false,
+                    ..Mount::default()
+                });
             }
         }
         let mut list = Vec::new();
@@ -52,17 +57,19 @@ impl Engine {
         if fresh {
             std::fs::create_dir_all(&folder).map_err(EngineError::io(format!("make {}", folder.display())))?;
         }
-        let place = spec.mounts.iter().find_map(|mount| match &mount.kind {
-            MountKind::Volume { name: of, no_copy } if of == name => Some((mount.target.clone(), *no_copy)),
-            _ => None,
-        });
+        let mount = spec.mounts.iter().find(|mount| matches!(&mount.kind, MountKind::Volume { name: of, .. } if of == name));
+        let place = mount.map(|mount| (mount.target.clone(), matches!(mount.kind, MountKind::Volume { no_copy: true, .. })));
         if let Some((target, no_copy)) = place
             && (fresh || (!no_copy && is_empty(&folder)))
         {
             let (engine, id) = (self.clone(), image.clone());
             tokio::task::spawn_blocking(move || engine.fill_volume(&id, &target, &folder, no_copy)).await??;
         }
-        volumes::ensure(&self.inner.db, name, anonymous, now_ms()).await?;
+        if volumes::ensure(&self.inner.db, name, anonymous, now_ms()).await?
+            && let Some(labels) = mount.map(|mount| &mount.labels).filter(|labels| !labels.is_empty())
+        {
+            volumes::label(&self.inner.db, name, labels).await?;
+        }
         Ok(())
     }
 

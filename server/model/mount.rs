@@ -1,14 +1,21 @@
 //! Mounts a user asks for.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One mount. Paths are absolute; `target` is inside the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Mount {
     pub kind: MountKind,
     pub target: String,
     #[serde(default)]
     pub read_only: bool,
+    /// Asked for as `--mount` has it, and shown so.
+    #[serde(default)]
+    pub described: bool,
+    /// For the volume, if it is made for this.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +62,13 @@ pub enum Propagation {
     Rshared,
     Slave,
     Rslave,
+}
+
+impl Default for MountKind {
+    /// An anonymous volume.
+    fn default() -> Self {
+        Self::Volume { name: String::new(), no_copy: false }
+    }
 }
 
 impl Propagation {

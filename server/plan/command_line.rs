@@ -274,6 +274,7 @@ mod tests {
                 kind: MountKind::Bind { source: "/srv/a b".into(), propagation: Propagation::Rprivate, recursive: true, create_source: true },
                 target: "/data".into(),
                 read_only: true,
+                ..Mount::default()
             }],
             ..ContainerSpec::default()
         };

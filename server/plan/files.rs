@@ -197,6 +197,7 @@ mod tests {
             kind: gantry_model::MountKind::Volume { name: target.to_owned(), no_copy: false },
             target: target.to_owned(),
             read_only: false,
+            ..Mount::default()
         };
         let mounts = [mount("/data"), mount("/data/in/"), mount("/database")];
         let found = |path: &str| path_in_mount(&mounts, path).map(|(mount, rest)| format!("{} {rest}", mount.target));

@@ -102,7 +102,7 @@ class Images(Case):
 
     def test_tags_that_are_none(self):
         image = self.make()
-        self.refused((400, 500), "invalid", image.tag, "UPPER/case", "1")
+        self.refused((400, 500), "invalid", image.tag, "upper/CASE", "1")
         self.refused((400, 500), "invalid", image.tag, self.name, "bad tag")
         self.refused(404, "no such image", self.api.tag, "no-such-image", self.name, "x")
 

@@ -53,7 +53,7 @@ class Run(Case):
 
     def test_auto_remove_takes_it_away(self):
         container = self.up("true", auto_remove=True)
-        until(lambda: not self.client.containers.list(all=True, filters={"id": container.id}), "it is gone")
+        until(lambda: not self.api.containers(all=True, filters={"id": container.id}), "it is gone")
 
     def test_the_process_is_as_asked_for(self):
         out = self.run_(
@@ -64,6 +64,7 @@ class Run(Case):
         self.assertEqual(self.run_(["-c", "echo $C"], entrypoint="sh", environment=["C=list"]), b"list\n")
         self.assertEqual(self.run_("x y", entrypoint=["echo", "-n"]), b"x y")
         self.assertEqual(self.run_(["id", "-u"], user="12:34"), b"12\n")
+        self.assertEqual(self.run_("pwd", working_dir="/made/here"), b"/made/here\n")
 
     def test_an_environment_variable_without_value_is_not_set(self):
         self.assertEqual(self.run_(["sh", "-c", "echo ${FROM_IMAGE-unset}"], environment=["FROM_IMAGE"]), b"unset\n")
@@ -232,11 +233,17 @@ class Mounts(Case):
         shown = {mount["Destination"]: (mount["Type"], mount["RW"], mount.get("Name", "")) for mount in container.attrs["Mounts"]}
         self.assertEqual(shown["/in"], ("bind", False, ""))
         self.assertEqual(shown["/vol"], ("volume", True, self.mark))
+        self.assertEqual(shown["/scratch"][0], "tmpfs")
+        self.assertEqual(sorted(mount["Type"] for mount in container.attrs["HostConfig"]["Mounts"]), ["bind", "tmpfs", "volume"])
+        self.assertEqual(self.client.volumes.get(self.mark).attrs["Labels"], self.labels)
         out = container.exec_run(["sh", "-c", "cat /in/file; stat -c %a /scratch; df -m /scratch | tail -1 | awk '{print $2}'"]).output
         self.assertEqual(out, b"from the host\n700\n4\n")
 
     def test_tmpfs(self):
         self.assertEqual(self.run_(["sh", "-c", "grep ' /t ' /proc/mounts | cut -d' ' -f3; touch /t/x && echo written"], tmpfs={"/t": "size=3m,uid=0"}), b"tmpfs\nwritten\n")
+        container = self.create(tmpfs={"/t": "size=3m"})
+        container.reload()
+        self.assertEqual(container.attrs["HostConfig"]["Tmpfs"], {"/t": "size=3m"})
 
     def test_named_volumes_keep_data_and_take_the_image_s_at_first(self):
         self.client.volumes.create(self.mark, labels=self.labels)

@@ -53,3 +53,27 @@ fn docker_py_keeps_volumes() {
 fn docker_py_knows_networks() {
     passes("test_networks");
 }
+
+#[test]
+#[ignore = "needs root"]
+fn docker_py_is_told_about_the_engine_and_that_it_is_no_swarm() {
+    passes("test_system");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_wire_has_docker_s_heads_frames_and_websockets() {
+    passes("test_raw");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn ci_tools_find_their_habits_served() {
+    passes("test_habits");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn docker_compose_brings_up_three_services() {
+    passes("test_compose");
+}

@@ -51,7 +51,7 @@ pub fn apply(host: &HostConfig, spec: &mut ContainerSpec, warnings: &mut Vec<Str
 fn refuse(host: &HostConfig) -> ApiResult<()> {
     let given = |list: &Option<Vec<String>>| list.iter().flatten().next().is_some();
     let refused = [
-        (given(&host.links), "links are not supported: put both containers on one network and use their names"),
+        (given(&host.links) && !on_own_network(host), "links are not supported: put both containers on one network and use their names"),
         (host.device_requests.iter().flatten().next().is_some(), "could not select a device driver: --gpus is not supported yet"),
         (host.storage_opt.iter().flatten().next().is_some(), "storage options (--storage-opt) are not supported: limit the folder's own file system"),
         (!matches!(host.volume_driver.as_str(), "" | "local"), "only the local volume driver is here"),
@@ -70,6 +70,11 @@ fn refuse(host: &HostConfig) -> ApiResult<()> {
         }
         None => Ok(()),
     }
+}
+
+/// There links are the network's, see `networks`.
+fn on_own_network(host: &HostConfig) -> bool {
+    matches!(host.network_mode.parse(), Ok(gantry_model::NetworkMode::Named(_)))
 }
 
 fn list(from: Option<&Vec<String>>) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use crate::error::{ApiError, ApiResult};
 use gantry_model::{Mount, MountKind, Propagation};
-use gantry_wire::docker::host_config::{BindOptions, HostConfig, Mount as WireMount};
+use gantry_wire::docker::host_config::{BindOptions, HostConfig, Mount as WireMount, TmpfsOptions, VolumeOptions};
 use gantry_wire::docker::list::MountPoint;
 
 /// All mounts a `HostConfig` asks for.
@@ -12,11 +12,11 @@ pub fn mounts(host: &HostConfig, warnings: &mut Vec<String>) -> ApiResult<Vec<Mo
         list.push(bind_text(bind, warnings)?);
     }
     for mount in host.mounts.iter().flatten() {
-        list.push(described(mount, warnings)?);
+        list.push(described(mount)?);
     }
     for (target, options) in host.tmpfs.iter().flatten() {
         let (size_bytes, mode, options, read_only) = tmpfs_options(options)?;
-        list.push(Mount { kind: MountKind::Tmpfs { size_bytes, mode, options }, target: target.clone(), read_only });
+        list.push(Mount { kind: MountKind::Tmpfs { size_bytes, mode, options }, target: target.clone(), read_only, ..Mount::default() });
     }
     Ok(list)
 }
@@ -55,11 +55,11 @@ fn bind_text(text: &str, warnings: &mut Vec<String>) -> ApiResult<Mount> {
     } else {
         MountKind::Volume { name: source.to_owned(), no_copy }
     };
-    Ok(Mount { kind, target: target.to_owned(), read_only })
+    Ok(Mount { kind, target: target.to_owned(), read_only, ..Mount::default() })
 }
 
 /// As `--mount` has it.
-fn described(mount: &WireMount, warnings: &mut Vec<String>) -> ApiResult<Mount> {
+fn described(mount: &WireMount) -> ApiResult<Mount> {
     let no = |why: String| ApiError::invalid(format!("invalid mount config for type {:?}: {why}", mount.kind));
     if mount.target.is_empty() {
         return Err(no("field Target must not be empty".to_owned()));
@@ -90,9 +90,6 @@ fn described(mount: &WireMount, warnings: &mut Vec<String>) -> ApiResult<Mount> 
             if !options.subpath.is_empty() {
                 return Err(no("Subpath is not supported yet: mount the whole volume".to_owned()));
             }
-            if options.labels.is_some_and(|labels| !labels.is_empty()) {
-                warnings.push(format!("labels of the volume at {} are not kept: volumes have no labels yet", mount.target));
-            }
             MountKind::Volume { name: mount.source.clone(), no_copy: options.no_copy }
         }
         "tmpfs" => {
@@ -111,7 +108,8 @@ fn described(mount: &WireMount, warnings: &mut Vec<String>) -> ApiResult<Mount> 
         }
         other => return Err(ApiError::invalid(format!("mount type {other:?} is not supported: use bind, volume or tmpfs"))),
     };
-    Ok(Mount { kind, target: mount.target.clone(), read_only: mount.read_only })
+    let labels = mount.volume_options.as_ref().and_then(|options| options.labels.clone()).unwrap_or_default();
+    Ok(Mount { kind, target: mount.target.clone(), read_only: mount.read_only, described: true, labels })
 }
 
 type TmpfsParts = (Option<u64>, Option<u32>, Vec<String>, bool);
@@ -153,6 +151,9 @@ fn propagation_named(name: &str) -> Option<Propagation> {
 
 /// As `Binds` has it: what `-v` can say, and no volume without a name of its own.
 pub fn bind(mount: &Mount) -> Option<String> {
+    if mount.described {
+        return None;
+    }
     let (source, mut options) = match &mount.kind {
         MountKind::Bind { source, propagation, recursive: true, create_source: true } => {
             (source, Some(propagation.as_str()).filter(|name| *name != Propagation::default().as_str()).into_iter().collect::<Vec<_>>())
@@ -175,28 +176,49 @@ fn is_anonymous(name: &str) -> bool {
 /// As `Tmpfs` has it.
 pub fn tmpfs(mount: &Mount) -> Option<(String, String)> {
     let MountKind::Tmpfs { size_bytes, mode, options } = &mount.kind else { return None };
-    let own = [mount.read_only.then(|| "ro".to_owned()), size_bytes.map(|bytes| format!("size={bytes}")), mode.map(|mode| format!("mode={mode:o}"))];
+    if mount.described {
+        return None;
+    }
+    let own = [mount.read_only.then(|| "ro".to_owned()), size_bytes.map(|bytes| format!("size={}", short(bytes))), mode.map(|mode| format!("mode={mode:o}"))];
     Some((mount.target.clone(), own.into_iter().flatten().chain(options.iter().cloned()).collect::<Vec<_>>().join(",")))
 }
 
-/// True for what only `Mounts` can say.
+/// `64m`, as people write sizes.
+fn short(bytes: u64) -> String {
+    let unit = [(30, "g"), (20, "m"), (10, "k")].into_iter().find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+    unit.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+}
+
+/// True for what was said in `Mounts`, or can only be said there.
 pub fn is_described(mount: &Mount) -> bool {
-    matches!(mount.kind, MountKind::Bind { .. }) && bind(mount).is_none()
+    mount.described || (matches!(mount.kind, MountKind::Bind { .. }) && bind(mount).is_none())
 }
 
 pub fn to_wire(mount: &Mount) -> WireMount {
     let wire = WireMount { target: mount.target.clone(), read_only: mount.read_only, ..WireMount::default() };
-    let MountKind::Bind { source, propagation, recursive, create_source } = &mount.kind else { return wire };
-    WireMount {
-        kind: "bind".to_owned(),
-        source: source.clone(),
-        bind_options: Some(BindOptions {
-            propagation: propagation.as_str().to_owned(),
-            non_recursive: !recursive,
-            create_mountpoint: *create_source,
-            ..BindOptions::default()
-        }),
-        ..wire
+    match &mount.kind {
+        MountKind::Bind { source, propagation, recursive, create_source } => {
+            let options = BindOptions {
+                propagation: Some(*propagation).filter(|kind| *kind != Propagation::default()).map_or_else(String::new, |kind| kind.as_str().to_owned()),
+                non_recursive: !recursive,
+                create_mountpoint: *create_source,
+                ..BindOptions::default()
+            };
+            let options = Some(options).filter(|options| *options != BindOptions::default());
+            WireMount { kind: "bind".to_owned(), source: source.clone(), bind_options: options, ..wire }
+        }
+        MountKind::Volume { name, no_copy } => {
+            let options =
+                VolumeOptions { no_copy: *no_copy, labels: Some(mount.labels.clone()).filter(|labels| !labels.is_empty()), ..VolumeOptions::default() };
+            let options = Some(options).filter(|options| *options != VolumeOptions::default());
+            // A volume that nobody named has no source.
+            let source = if is_anonymous(name) { String::new() } else { name.clone() };
+            WireMount { kind: "volume".to_owned(), source, volume_options: options, ..wire }
+        }
+        MountKind::Tmpfs { size_bytes, mode, .. } => {
+            let options = TmpfsOptions { size_bytes: size_bytes.unwrap_or(0) as i64, mode: mode.unwrap_or(0), ..TmpfsOptions::default() };
+            WireMount { kind: "tmpfs".to_owned(), tmpfs_options: Some(options).filter(|options| *options != TmpfsOptions::default()), ..wire }
+        }
     }
 }
 
@@ -220,22 +242,20 @@ fn point(mount: &Mount, volumes: &str) -> Option<MountPoint> {
             ..base
         }),
         // Those of `Tmpfs` are not listed, as with dockerd.
-        MountKind::Tmpfs { .. } => None,
+        MountKind::Tmpfs { .. } => mount.described.then(|| MountPoint { kind: "tmpfs".to_owned(), ..base }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gantry_wire::docker::host_config::VolumeOptions;
-
     #[test]
     fn binds_and_tmpfs_are_shown_as_they_were_written() {
         for text in ["/srv:/data:ro,rslave", "/srv:/data", "cache:/data:nocopy", "cache:/data"] {
             assert_eq!(super::bind(&bind(text).expect(text)).as_deref(), Some(text));
         }
         let mount = one(HostConfig { tmpfs: Some([("/run".to_owned(), "ro,size=64k,mode=755,noexec".to_owned())].into()), ..HostConfig::default() });
-        assert_eq!(tmpfs(&mount.expect("valid")), Some(("/run".to_owned(), "ro,size=65536,mode=755,noexec".to_owned())));
+        assert_eq!(tmpfs(&mount.expect("valid")), Some(("/run".to_owned(), "ro,size=64k,mode=755,noexec".to_owned())));
     }
 
     fn one(host: HostConfig) -> Result<Mount, String> {
@@ -266,6 +286,31 @@ mod tests {
         assert_eq!(described(with("npipe", "")), Err("mount type \"npipe\" is not supported: use bind, volume or tmpfs".to_owned()));
         let sub = WireMount { volume_options: Some(VolumeOptions { subpath: "a".into(), ..VolumeOptions::default() }), ..with("volume", "v") };
         assert!(described(sub).is_err_and(|error| error.contains("Subpath")));
+    }
+
+    #[test]
+    fn what_was_described_is_shown_so() {
+        let labels = Some([("a".to_owned(), "b".to_owned())].into());
+        for mount in [
+            WireMount { kind: "bind".into(), source: "/srv".into(), target: "/x".into(), read_only: true, ..WireMount::default() },
+            WireMount { kind: "volume".into(), source: "v".into(), target: "/x".into(), ..WireMount::default() },
+            WireMount {
+                volume_options: Some(VolumeOptions { labels, ..VolumeOptions::default() }),
+                kind: "volume".into(),
+                target: "/x".into(),
+                ..WireMount::default()
+            },
+            WireMount {
+                tmpfs_options: Some(TmpfsOptions { size_bytes: 4 << 20, mode: 0o700, ..TmpfsOptions::default() }),
+                kind: "tmpfs".into(),
+                target: "/x".into(),
+                ..WireMount::default()
+            },
+        ] {
+            let ours = one(HostConfig { mounts: Some(vec![mount.clone()]), ..HostConfig::default() }).expect("valid");
+            assert!(is_described(&ours) && super::bind(&ours).is_none() && tmpfs(&ours).is_none(), "{ours:?}");
+            assert_eq!(to_wire(&ours), mount);
+        }
     }
 
     #[test]

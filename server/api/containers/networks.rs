@@ -59,6 +59,15 @@ pub fn joined(create: &Create, spoken: Spoken) -> ApiResult<Joined> {
         }
         _ => {}
     }
+    if let NetworkMode::Named(mode) = &network {
+        // What old clients ask of the container is asked of its network.
+        let links = create.host_config.links.clone().unwrap_or_default();
+        match endpoints.iter_mut().find(|endpoint| endpoint.network == *mode) {
+            Some(first) => first.links.extend(links),
+            None if links.is_empty() => {}
+            None => endpoints.push(EndpointSpec { network: mode.clone(), links, ..EndpointSpec::default() }),
+        }
+    }
     Ok(Joined { network, endpoints, mac })
 }
 

@@ -25,7 +25,12 @@ pub fn wish(create: &Create, spoken: Spoken) -> ApiResult<Wish> {
     let mut mounts = mounts::mounts(host_config, &mut warnings)?;
     for target in config.volumes.iter().flatten().map(|(target, _)| target) {
         if !mounts.iter().any(|mount: &Mount| mount.target.trim_end_matches('/') == target.trim_end_matches('/')) {
-            mounts.push(Mount { kind: MountKind::Volume { name: String::new(), no_copy: false }, target: target.clone(), read_only: false });
+            mounts.push(Mount {
+                kind: MountKind::Volume { name: String::new(), no_copy: false },
+                target: target.clone(),
+                read_only: false,
+                ..Mount::default()
+            });
         }
     }
     let Joined { network, endpoints, mac } = joined(create, spoken)?;

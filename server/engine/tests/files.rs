@@ -36,7 +36,8 @@ fn one_file(name: &str, content: &str) -> Vec<u8> {
 }
 
 fn with_volume(text: &str) -> ContainerSpec {
-    let mount = Mount { kind: MountKind::Volume { name: "shared-data".to_owned(), no_copy: true }, target: "/vol".to_owned(), read_only: false };
+    let mount =
+        Mount { kind: MountKind::Volume { name: "shared-data".to_owned(), no_copy: true }, target: "/vol".to_owned(), read_only: false, ..Mount::default() };
     ContainerSpec { mounts: vec![mount], ..script(text) }
 }
 

@@ -220,8 +220,12 @@ fn a_name_is_asked_for_once_and_may_be_changed() {
 #[ignore = "needs root"]
 fn a_new_volume_takes_the_images_files_and_an_anonymous_one_goes_with_its_container() {
     let world = World::with_busybox();
-    let volume =
-        |name: &str, target: &str| Mount { kind: MountKind::Volume { name: name.to_owned(), no_copy: false }, target: target.to_owned(), read_only: false };
+    let volume = |name: &str, target: &str| Mount {
+        kind: MountKind::Volume { name: name.to_owned(), no_copy: false },
+        target: target.to_owned(),
+        read_only: false,
+        ..Mount::default()
+    };
     world.run(async |engine| {
         let first = ContainerSpec {
             mounts: vec![volume("kept", "/data"), volume("", "/scratch")],

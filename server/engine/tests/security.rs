@@ -65,11 +65,11 @@ fn a_bad_profile_is_refused_when_the_container_is_made() {
 fn root_of_a_user_namespace_is_nobody_outside() {
     let world = World::with_busybox();
     world.run(async |engine| {
-        let volume = Mount { kind: MountKind::Volume { name: "kept".to_owned(), no_copy: false }, target: "/data".to_owned(), read_only: false };
+        let volume = Mount { kind: MountKind::Volume { name: "kept".to_owned(), no_copy: false }, target: "/data".to_owned(), read_only: false, ..Mount::default() };
         let folder = world.path("of-the-host");
         std::fs::create_dir(&folder).expect("made");
         let bind = MountKind::Bind { source: folder.display().to_string(), propagation: Propagation::Rprivate, recursive: true, create_source: false };
-        let mounts = vec![volume.clone(), Mount { kind: bind, target: "/host".to_owned(), read_only: false }];
+        let mounts = vec![volume.clone(), Mount { kind: bind, target: "/host".to_owned(), read_only: false, ..Mount::default() }];
         let text = "id -u; cat /proc/self/uid_map; echo mine > /made; echo x >> /etc/hosts; echo kept > /data/new; touch /host/no 2>&1; stat -c '%u %a' /data/file; exec sleep 1000";
         let mapped = |name: &'static str| ContainerSpec { userns: true, mounts: mounts.clone(), hostname: name.to_owned(), ..script(text) };
         let mut ranges = Vec::new();

@@ -57,7 +57,7 @@ fn walls_and_mounts_are_as_asked() {
             stat -c %a /scratch; grep -c '/scratch tmpfs.*size=1024k' /proc/mounts; echo x > /dev/other && stat -c %t:%T /dev/other";
         let spec = ContainerSpec {
             security,
-            mounts: vec![Mount { kind: tmpfs, target: "/scratch".to_owned(), read_only: false }],
+            mounts: vec![Mount { kind: tmpfs, target: "/scratch".to_owned(), read_only: false, ..Mount::default() }],
             devices: vec![Device { path_on_host: "/dev/null".to_owned(), path_in_container: "/dev/other".to_owned(), permissions: "rwm".to_owned() }],
             ..script(text)
         };

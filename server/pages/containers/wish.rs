@@ -60,21 +60,24 @@ mod tests {
                     kind: MountKind::Bind { source: "/srv/x".into(), propagation: Propagation::Rprivate, recursive: true, create_source: true },
                     target: "/x".into(),
                     read_only: true,
+                    ..Mount::default()
                 },
-                Mount { kind: MountKind::Volume { name: "data".into(), no_copy: false }, target: "/data".into(), read_only: false },
-                Mount { kind: MountKind::Volume { name: String::new(), no_copy: false }, target: "/anonymous".into(), read_only: false },
-                Mount { kind: MountKind::Volume { name: "v".into(), no_copy: true }, target: "/v".into(), read_only: true },
+                Mount { kind: MountKind::Volume { name: "data".into(), no_copy: false }, target: "/data".into(), read_only: false, ..Mount::default() },
+                Mount { kind: MountKind::Volume { name: String::new(), no_copy: false }, target: "/anonymous".into(), read_only: false, ..Mount::default() },
+                Mount { kind: MountKind::Volume { name: "v".into(), no_copy: true }, target: "/v".into(), read_only: true, ..Mount::default() },
                 Mount {
                     kind: MountKind::Bind { source: "/y".into(), propagation: Propagation::Rshared, recursive: true, create_source: false },
                     target: "/y".into(),
                     read_only: false,
+                    ..Mount::default()
                 },
                 Mount {
                     kind: MountKind::Tmpfs { size_bytes: Some(1 << 20), mode: Some(0o700), options: vec!["noexec".into()] },
                     target: "/t".into(),
                     read_only: false,
+                    ..Mount::default()
                 },
-                Mount { kind: MountKind::Tmpfs { size_bytes: None, mode: None, options: vec![] }, target: "/t2".into(), read_only: false },
+                Mount { kind: MountKind::Tmpfs { size_bytes: None, mode: None, options: vec![] }, target: "/t2".into(), read_only: false, ..Mount::default() },
             ],
             network: NetworkMode::Container("web".into()),
             ports: PortBinding::parse("127.0.0.1:8080:80/udp").expect("a port"),

@@ -82,8 +82,12 @@ fn a_sysctl_of_the_host_is_refused() {
 
 #[test]
 fn a_wished_mount_replaces_dockers_own_at_the_same_place() {
-    let shm =
-        Mount { kind: MountKind::Tmpfs { size_bytes: Some(1024), mode: None, options: vec!["exec".into()] }, target: "/dev/shm".into(), read_only: false };
+    let shm = Mount {
+        kind: MountKind::Tmpfs { size_bytes: Some(1024), mode: None, options: vec!["exec".into()] },
+        target: "/dev/shm".into(),
+        read_only: false,
+        ..Mount::default()
+    };
     let spec = spec_of(&ContainerSpec { mounts: vec![shm], ..ContainerSpec::default() }).expect("plain");
     let at: Vec<_> = spec.mounts().iter().flatten().filter(|m| m.destination().to_str() == Some("/dev/shm")).collect();
     assert_eq!(at.len(), 1);

@@ -8,7 +8,7 @@ use crate::mounts::{self, cgroup, devices, masks};
 use crate::procfs::{Proc, sysctl_path};
 use crate::rootfs;
 use crate::sys;
-use crate::tree::Tree;
+use crate::tree::{Make, Tree};
 use oci_spec::runtime::LinuxPersonalityDomain;
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -76,6 +76,7 @@ pub(crate) fn first_process(plan: &Plan<'_>, mut seed: Seed<'_>, channel: Borrow
     let tree = Tree::new(plan.rootfs.as_fd());
     rootfs::enter(&plan.rootfs, plan.propagation)?;
     let proc = mount_all(plan, &tree)?;
+    make_working_folder(plan, &tree);
     let terminal = stdio::terminal(seed.stdio, &tree)?;
     if let Some(terminal) = &terminal {
         devices::console(&tree, terminal.slave.as_fd())?;
@@ -103,6 +104,13 @@ pub(crate) fn first_process(plan: &Plan<'_>, mut seed: Seed<'_>, channel: Borrow
     }
     let descriptors = gate::Descriptors { stdio: seed.stdio, extra: seed.extra, gate: seed.gate, init: seed.init, terminal, channel };
     gate::finish(&plan.rights, descriptors, || seed.hooks.as_mut().map_or(Ok(()), |hooks| hooks.before_exec()))
+}
+
+/// A working directory that is missing is made, as runc does, also on what is mounted. If it can't be, entering it tells why.
+fn make_working_folder(plan: &Plan<'_>, tree: &Tree<'_>) {
+    if let Some(process) = plan.spec.process() {
+        let _ = tree.ensure(process.cwd(), Make::Directory);
+    }
 }
 
 fn join(plan: &Plan<'_>, cgroup: Option<&JoinPlan>) -> Result<(), Failure> {

@@ -135,8 +135,8 @@ fn a_failing_start_names_its_step_and_leaves_nothing() {
         bundle.bind("/no/such/folder".as_ref(), "/x", &["rbind"]);
         assert_eq!(bundle.refusal(), "mount /no/such/folder at /x: No such file or directory (os error 2)");
         let mut bundle = Bundle::new("");
-        bundle.set("/process/cwd", json!("/nowhere"));
-        assert_eq!(bundle.refusal(), "change to the working directory /nowhere: No such file or directory (os error 2)");
+        bundle.set("/process/cwd", json!("/proc/nowhere"));
+        assert_eq!(bundle.refusal(), "change to the working directory /proc/nowhere: No such file or directory (os error 2)");
         assert_eq!(open(), before, "no descriptor is left");
         assert!(rustix::process::wait(rustix::process::WaitOptions::NOHANG).is_err(), "no child is left");
     });

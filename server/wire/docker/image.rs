@@ -37,6 +37,8 @@ docker! {
         pub docker_version: String,
         pub author: String,
         pub config: Config,
+        /// Of the container that the image was made from, an object; empty from 1.45 on.
+        pub container_config: serde_json::Value,
         pub architecture: String,
         #[serde(skip_serializing_if = "String::is_empty")]
         pub variant: String,

@@ -239,7 +239,8 @@ fn short_mount(line: &str) -> Result<Mount, String> {
         [source, target, options] => (source, target, options),
         _ => return Err(format!("{line:?}: write it as source:target or source:target:ro")),
     };
-    let mut mount = Mount { kind: MountKind::Volume { name: source.to_owned(), no_copy: false }, target: absolute(target)?, read_only: false };
+    let mut mount =
+        Mount { kind: MountKind::Volume { name: source.to_owned(), no_copy: false }, target: absolute(target)?, read_only: false, ..Mount::default() };
     if source.starts_with('/') {
         mount.kind = MountKind::Bind { source: source.to_owned(), propagation: Propagation::Rprivate, recursive: true, create_source: true };
     }
@@ -285,7 +286,7 @@ fn long_mount(line: &str) -> Result<Mount, String> {
     if let Some(unknown) = values.keys().next() {
         return Err(format!("unknown key {unknown:?} in a mount"));
     }
-    Ok(Mount { kind, target: absolute(&target)?, read_only })
+    Ok(Mount { kind, target: absolute(&target)?, read_only, ..Mount::default() })
 }
 
 fn octal(text: &str) -> Result<u32, String> {
@@ -304,7 +305,7 @@ fn tmpfs(line: &str) -> Result<Mount, String> {
             _ => options.push(option.to_owned()),
         }
     }
-    Ok(Mount { kind: MountKind::Tmpfs { size_bytes, mode, options }, target: absolute(target)?, read_only })
+    Ok(Mount { kind: MountKind::Tmpfs { size_bytes, mode, options }, target: absolute(target)?, read_only, ..Mount::default() })
 }
 
 /// `/dev/fuse`, `/dev/sda:/dev/xvda:r`, `/dev/sda:r`.
