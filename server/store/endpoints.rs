@@ -21,7 +21,8 @@ pub struct EndpointRow {
 
 /// All places by container, in the order of their interfaces.
 pub async fn all(db: &Db) -> Result<HashMap<ContainerId, Vec<EndpointRow>>> {
-    let rows: Vec<(String, String, Option<String>, String, Option<String>, u32)> =
+    type Row = (String, String, Option<String>, String, Option<String>, u32);
+    let rows: Vec<Row> =
         sqlx::query_as("SELECT container_id, id, network_id, spec, ip, position FROM endpoints ORDER BY position").fetch_all(&db.readers).await?;
     let mut all: HashMap<ContainerId, Vec<EndpointRow>> = HashMap::new();
     for (container, id, network, spec, ip, position) in rows {

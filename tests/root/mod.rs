@@ -11,6 +11,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod names;
+mod networks;
 mod restart;
 mod rude_clients;
 mod tcp;

@@ -62,8 +62,9 @@ pub fn links(pid: u32) -> Vec<String> {
     text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).filter(|name| name != "lo").collect()
 }
 
-/// Tables of nftables in this network namespace with this name.
+/// Tables of nftables in this network namespace with this name, and those of a server's networks, whose names begin with it.
 pub fn tables(name: &str) -> Vec<String> {
     let told = std::process::Command::new("nft").args(["list", "tables"]).output().expect("nft is installed").stdout;
-    String::from_utf8_lossy(&told).lines().filter(|line| line.ends_with(&format!(" {name}"))).map(str::to_owned).collect()
+    let ours = |line: &&str| line.rsplit(' ').next().and_then(|table| table.strip_prefix(name)).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    String::from_utf8_lossy(&told).lines().filter(ours).map(str::to_owned).collect()
 }

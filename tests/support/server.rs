@@ -279,6 +279,12 @@ impl Drop for Server {
         }
         let quiet = |program: &str, args: &[&str]| Command::new(program).args(args).stderr(Stdio::null()).status();
         let _ = quiet("ip", &["link", "del", &self.name]);
-        let _ = quiet("nft", &["delete", "table", "inet", &self.name]);
+        for table in leftovers::tables(&self.name) {
+            let _ = quiet("nft", &["delete", "table", "ip", table.rsplit(' ').next().unwrap_or_default()]);
+            // The bridge of a user's network ends as its table does.
+            if let Some((_, id)) = table.rsplit_once('-') {
+                let _ = quiet("ip", &["link", "del", &format!("gt-{id}")]);
+            }
+        }
     }
 }

@@ -29,7 +29,7 @@ pub fn joined(create: &Create, spoken: Spoken) -> ApiResult<Joined> {
     let of_user = |name: &&str| matches!(name.parse(), Ok(NetworkMode::Named(_)));
     let first = asked.keys().copied().find(of_user);
     if let (NetworkMode::Bridge, Some(first)) = (&network, first)
-        && asked.keys().all(|name| of_user(name))
+        && asked.keys().all(of_user)
     {
         // Who names networks only by their settings means those, and not the default bridge.
         network = NetworkMode::Named(first.to_owned());

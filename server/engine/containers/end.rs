@@ -117,11 +117,11 @@ impl Engine {
         }
         // Else they went with the container's namespace.
         let left = if self.network_is_shared(&container.id) { self.places(&container.id, &container.lock()) } else { Vec::new() };
-        let (hand, cgroup, id, engine) = (self.inner.hand.clone(), self.cgroup_of(container), container.id.clone(), self.clone());
+        let (hand, cgroup, id) = (self.inner.hand.clone(), self.cgroup_of(container), container.id.clone());
         let clearing = self.inner.clearing.clone().read_owned().await;
         self.inner.handle.spawn_blocking(move || {
             let _clearing = clearing;
-            if let Err(error) = engine.forget_places(&id, &left) {
+            if let Err(error) = crate::network::forget_places(&id, &left) {
                 tracing::warn!(container.id = %id, "remove the links of container {}: {}", id.short(), error.chain());
             }
             hand.empty_trash(&trash);

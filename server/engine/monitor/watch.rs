@@ -229,7 +229,7 @@ impl Engine {
         let (id, engine) = (container.id.clone(), self.clone());
         let killed = tokio::task::spawn_blocking(move || {
             engine.inner.hand.kill_leftovers(&id, &path)?;
-            engine.forget_places(&id, &places)
+            crate::network::forget_places(&id, &places)
         })
         .await;
         if let Ok(Err(error)) = killed {

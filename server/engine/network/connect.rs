@@ -157,7 +157,14 @@ impl Engine {
         let network = match found {
             Found::Bridged(network) => network,
             Found::Plain("host", _) => return Err(forbidden("container cannot be disconnected from host network or connected to host network")),
-            Found::Plain(name, _) => return Err(not_on(name)),
+            Found::Plain(name, _) if container.lock().spec.network != NetworkMode::None => return Err(not_on(name)),
+            Found::Plain(name, driver) => {
+                self.open_to_networks(&container).await?;
+                if live {
+                    self.tell_network("disconnect", &ids::network_id(name), name, driver, Some(&container.id));
+                }
+                return Ok(());
+            }
         };
         let (place, row) = {
             let live = container.lock();
@@ -185,6 +192,15 @@ impl Engine {
             self.write_names(&network).await;
             self.tell_network("disconnect", &network.id, network.name(), &network.spec.driver, Some(&container.id));
         }
+        Ok(())
+    }
+
+    /// A container that was to have no network may be put on some from now on: it is as one that was taken off the default bridge.
+    async fn open_to_networks(&self, container: &Arc<Container>) -> Result<()> {
+        let spec = gantry_model::ContainerSpec { network: NetworkMode::Bridge, ..container.lock().spec.clone() };
+        containers::set_spec(&self.inner.db, &container.id, &spec).await?;
+        let mut live = container.lock();
+        (live.spec.network, live.prepared) = (NetworkMode::Bridge, false);
         Ok(())
     }
 

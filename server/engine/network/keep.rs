@@ -180,11 +180,6 @@ impl Engine {
         tokio::task::spawn_blocking(move || each(&members, |network, running| if running.is_empty() { network.remove() } else { Ok(()) })).await?
     }
 
-    /// Takes back what a container had on its networks whose monitor can't do it any more.
-    pub(crate) fn forget_places(&self, id: &ContainerId, places: &[Place]) -> Result<()> {
-        places.iter().try_for_each(|place| place.network.forget(id, &place.link))
-    }
-
     /// Whether a container that runs shares this one's network: then that does not go with its end.
     pub(crate) fn network_is_shared(&self, id: &ContainerId) -> bool {
         let shares = |container: &Arc<Container>| {
@@ -220,6 +215,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Takes back what a container had on its networks whose monitor can't do it any more.
+pub(crate) fn forget_places(id: &ContainerId, places: &[Place]) -> Result<()> {
+    places.iter().try_for_each(|place| place.network.forget(id, &place.link))
 }
 
 /// Does it for each network, whatever happens to others; the first failure is told.

@@ -11,6 +11,7 @@ mod rewire;
 mod types;
 mod verbs;
 
+pub(crate) use keep::forget_places;
 pub(crate) use places::{Place, bridges, names as name_server, way_out};
 pub use types::{EndpointInfo, NetworkDetail, NetworkFilter, NetworkMember};
 

@@ -48,16 +48,25 @@ pub(crate) fn way_out(places: &[Place]) -> Option<&Place> {
 /// What a monitor must know, in the order of the interfaces.
 pub(crate) fn bridges(places: &[Place], ports: &[PortBinding]) -> Vec<Bridge> {
     let out = way_out(places).map(|place| place.id.clone());
-    let number = |place: &Place, before: &[Bridge]| {
-        let prefix = &place.network.options.prefix;
-        (0..).map(|number| format!("{prefix}{number}")).find(|name| before.iter().all(|bridge| bridge.endpoint.interface != *name))
-    };
-    let mut all = Vec::new();
+    let mut all: Vec<Bridge> = Vec::new();
     for place in places {
-        let (Some(ip), Some(interface)) = (place.ip, number(place, &all)) else { continue };
+        let Some(ip) = place.ip else { continue };
+        let interface = free_interface(&place.network.options.prefix, |name| all.iter().any(|bridge| bridge.endpoint.interface == name));
         all.push(bridge(place, ip, interface, ports, out.as_ref() == Some(&place.id)));
     }
     all
+}
+
+/// The lowest number that is free makes the name of an interface.
+pub(super) fn free_interface(prefix: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut number = 0;
+    loop {
+        let name = format!("{prefix}{number}");
+        if !is_taken(&name) {
+            return name;
+        }
+        number += 1;
+    }
 }
 
 /// The name server of a container on networks of users; others have none. `dns` are the servers that the user wants.

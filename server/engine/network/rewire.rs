@@ -1,6 +1,6 @@
 //! Containers that run get other networks: the launch description is what their monitor makes true, now and at each restart.
 
-use super::places::{bridges, names};
+use super::places::{bridges, free_interface, names};
 use crate::monitor::refused;
 use crate::registry::Container;
 use crate::{Engine, EngineError, Result};
@@ -76,8 +76,7 @@ fn keep_interfaces(before: &[Bridge], after: &mut [Bridge]) {
             continue;
         }
         let prefix = bridge.endpoint.interface.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
-        let free = (0..).map(|number| format!("{prefix}{number}")).find(|name| !taken.contains(name));
-        bridge.endpoint.interface = free.expect("there are more numbers than links");
+        bridge.endpoint.interface = free_interface(&prefix, |name| taken.iter().any(|other| other == name));
         taken.push(bridge.endpoint.interface.clone());
     }
 }

@@ -125,7 +125,13 @@ fn a_running_container_goes_on_and_off_networks() {
         assert!(links.contains("eth0") && !links.contains("eth1") && routes.contains("dev eth0"), "{links} {routes}");
         let error = engine.disconnect_network(&root(), "aaa", "web", false).await.expect_err("it is off it");
         assert!(error.to_string().ends_with("is not connected to network aaa"), "{error}");
-        remove(&engine, &["web", "client", "new"]).await;
+        start(&engine, "alone", script(IDLE)).await;
+        let error = connect(&engine, "aaa", "alone").await.expect_err("it was to have no network");
+        assert!(error.to_string().contains("private (none) mode"), "{error}");
+        engine.disconnect_network(&root(), "none", "alone", false).await.expect("it has none");
+        connect(&engine, "aaa", "alone").await.expect("connected");
+        assert!(reaches(&engine, "client", ip(&engine, "alone", "aaa").await).await);
+        remove(&engine, &["web", "client", "new", "alone"]).await;
         let pruned = engine.prune_networks(&root(), &PruneFilter::default()).await.expect("allowed");
         assert_eq!(pruned.removed.len(), 2);
     });
