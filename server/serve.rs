@@ -48,6 +48,7 @@ async fn serve(settings: Settings) -> Result<()> {
         subnet: settings.subnet.clone(),
         nft_table: settings.nft_table.clone(),
         cgroup_parent: settings.cgroup_parent.clone(),
+        registries: settings.registries.clone(),
         program: "/proc/self/exe".into(),
     };
     let engine = Engine::open(config).await.context("open the engine")?;

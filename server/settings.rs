@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use gantry_api::{TcpDoor, TlsFiles};
+use gantry_engine::RegistrySettings;
 use gantry_model::Role;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -63,6 +64,15 @@ pub struct Flags {
     /// Cgroup above all containers [default: /gantry]
     #[arg(long, env = "GANTRY_CGROUP_PARENT", value_name = "PATH")]
     cgroup_parent: Option<String>,
+    /// Registry that need not prove who it is, and may speak plain HTTP: HOST[:PORT] or ADDRESS/BITS (may be repeated)
+    #[arg(long = "insecure-registry", env = "GANTRY_INSECURE_REGISTRIES", value_delimiter = ',', value_name = "REGISTRY")]
+    insecure_registries: Vec<String>,
+    /// Address to pull images of Docker Hub from first, for example https://mirror.example (may be repeated)
+    #[arg(long = "registry-mirror", env = "GANTRY_REGISTRY_MIRRORS", value_delimiter = ',', value_name = "URL")]
+    registry_mirrors: Vec<String>,
+    /// Folder of registries' authorities, HOST[:PORT]/ca.crt in it (may be repeated) [default: /etc/gantry/certs.d and /etc/docker/certs.d]
+    #[arg(long = "registry-certs", env = "GANTRY_REGISTRY_CERTS", value_delimiter = ',', value_name = "FOLDER")]
+    registry_certs: Vec<PathBuf>,
     /// Address people type when a proxy stands in front, for example https://gantry.example (may be repeated)
     #[arg(long = "trusted-origin", env = "GANTRY_TRUSTED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
     trusted_origins: Vec<String>,
@@ -95,13 +105,16 @@ struct File {
     subnet: Option<String>,
     nft_table: Option<String>,
     cgroup_parent: Option<String>,
+    insecure_registries: Vec<String>,
+    registry_mirrors: Vec<String>,
+    registry_certs: Vec<PathBuf>,
     trusted_origins: Vec<String>,
     log: Option<String>,
     log_json: bool,
 }
 
 /// Where everything is, decided.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Settings {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
@@ -113,6 +126,7 @@ pub struct Settings {
     pub subnet: Option<String>,
     pub nft_table: String,
     pub cgroup_parent: String,
+    pub registries: RegistrySettings,
     pub trusted_origins: Vec<String>,
     pub log: String,
     pub log_json: bool,
@@ -146,6 +160,16 @@ fn merge(flags: Flags, file: File) -> Result<Settings> {
     if !cgroup_parent.starts_with('/') || cgroup_parent.split('/').any(|part| part == "..") || cgroup_parent.len() < 2 {
         bail!("cgroup-parent {cgroup_parent:?}: give an absolute path below the root, for example /gantry");
     }
+    let either = |flag: Vec<_>, file| if flag.is_empty() { file } else { flag };
+    let mut registries = RegistrySettings {
+        insecure: either(flags.insecure_registries, file.insecure_registries),
+        mirrors: either(flags.registry_mirrors, file.registry_mirrors),
+        ..RegistrySettings::default()
+    };
+    let certs = if flags.registry_certs.is_empty() { file.registry_certs } else { flags.registry_certs };
+    if !certs.is_empty() {
+        registries.certs_dirs = certs;
+    }
     let origins = if flags.trusted_origins.is_empty() { file.trusted_origins } else { flags.trusted_origins };
     Ok(Settings {
         listen: flags.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7070))),
@@ -162,6 +186,7 @@ fn merge(flags: Flags, file: File) -> Result<Settings> {
         subnet: flags.subnet.or(file.subnet),
         nft_table: flags.nft_table.or(file.nft_table).unwrap_or_else(|| "gantry".to_owned()),
         cgroup_parent,
+        registries,
         trusted_origins: origins,
         log: flags.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.to_owned()),
         log_json: flags.log_json || file.log_json,

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Each crate with the crates of ours it may import.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("plan", &["model"]),
     ("wire", &["model"]),
     ("runtime", &["model", "plan"]),
     ("images", &["model"]),
     ("store", &["model"]),
-    ("engine", &["model", "plan", "wire", "runtime", "images", "store"]),
+    ("registry", &["model"]),
+    ("engine", &["model", "plan", "wire", "runtime", "images", "store", "registry"]),
     ("monitor", &["model", "plan", "wire", "runtime"]),
     ("api", &["model", "wire", "engine"]),
     ("pages", &["model", "engine"]),

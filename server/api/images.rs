@@ -6,7 +6,7 @@ use crate::containers::prune_filter;
 use crate::error::{ApiError, ApiResult};
 use crate::query::{Params, until_ms};
 use crate::version::Spoken;
-use crate::{transfer, unsupported};
+use crate::{registry, transfer};
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use gantry_engine::{Engine, ImageDetail, ImageFilter, ImageSummary, Removed};
@@ -21,12 +21,12 @@ pub fn configure(app: &mut ServiceConfig) {
     app.route("/images/load", web::post().to(transfer::load));
     app.route("/images/get", web::get().to(transfer::get));
     app.route("/images/prune", web::post().to(prune));
-    app.route("/images/search", web::get().to(unsupported::search));
+    app.route("/images/search", web::get().to(registry::search));
     app.route("/images/{name:.+}/json", web::get().to(inspect));
     app.route("/images/{name:.+}/history", web::get().to(history));
     app.route("/images/{name:.+}/get", web::get().to(transfer::get_one));
     app.route("/images/{name:.+}/tag", web::post().to(tag));
-    app.route("/images/{name:.+}/push", web::post().to(unsupported::push));
+    app.route("/images/{name:.+}/push", web::post().to(registry::push));
     app.route("/images/{name:.+}", web::delete().to(remove));
 }
 

@@ -17,6 +17,7 @@ mod images;
 mod listen;
 mod networks;
 mod query;
+mod registry;
 mod routes;
 mod streams;
 mod system;

@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use crate::query::MAX_BODY;
-use crate::{containers, events, exec, gantry, images, networks, system, unsupported, volumes};
+use crate::{containers, events, exec, gantry, images, networks, registry, system, unsupported, volumes};
 use actix_web::web::{self, PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError as _};
 use gantry_model::Kind;
@@ -13,6 +13,8 @@ pub fn configure(app: &mut ServiceConfig) {
     app.route("/version", web::get().to(system::version));
     app.route("/info", web::get().to(system::info));
     app.route("/system/df", web::get().to(system::df));
+    app.route("/auth", web::post().to(registry::auth));
+    app.route("/distribution/{name:.+}/json", web::get().to(registry::distribution));
     app.route("/build/prune", web::post().to(system::build_prune));
     containers::configure(app);
     exec::configure(app);

@@ -9,7 +9,7 @@ use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
-use gantry_engine::{Download, Engine, ImportOptions, Job, JobLine, JobState, JobWatch, Upload};
+use gantry_engine::{Download, Engine, ImportOptions, Job, JobBound, JobLine, JobState, JobWatch, Upload};
 use gantry_model::{Caller, Kind};
 use gantry_wire::docker::progress::{Detail, Progress};
 use std::io;
@@ -34,11 +34,7 @@ pub async fn create(request: HttpRequest, engine: Data<Engine>, Peer(caller): Pe
         ("", "-") => import(&request, &engine, &caller, &params, body).await,
         ("", "") => Err(ApiError::invalid("name an image with fromImage, or a source with fromSrc")),
         ("", _) => Err(ApiError::unsupported("importing from an address is not supported: fetch the file and send it with fromSrc=-")),
-        (image, _) => Err(ApiError {
-            kind: Kind::Unsupported,
-            message: format!("pulling {} is not supported yet", reference(image, params.text("tag"))?.familiar()),
-            hint: Some("load an archive of it instead: docker save, then load -i".to_owned()),
-        }),
+        _ => crate::registry::pull(&request, &engine, &caller, &params).await,
     }
 }
 
@@ -67,9 +63,9 @@ pub fn upload(request: &HttpRequest, mut body: Payload, label: &str) -> Upload {
     Upload { chunks, total_bytes: length, label: label.to_owned() }
 }
 
-fn layer(id: &str, line: &JobLine) -> Progress {
+pub fn layer(id: &str, line: &JobLine) -> Progress {
     let detail = line.progress.map(|(current, total)| Detail { current: current as i64, total: total as i64, units: String::new() });
-    let bar = line.progress.map(|(current, total)| bar(current, total)).unwrap_or_default();
+    let bar = line.progress.filter(|progress| *progress != (0, 0)).map(|(current, total)| bar(current, total)).unwrap_or_default();
     Progress { id: id.to_owned(), status: line.text.clone(), progress_detail: Some(detail.unwrap_or_default()), progress: bar, ..Progress::default() }
 }
 
@@ -100,6 +96,16 @@ fn size(bytes: u64) -> String {
 
 /// The lines of a job as they come, and how it ended. One that fails before its first line is an error with a status of its own.
 async fn answer(engine: &Engine, job: JobWatch, show: impl Fn(&JobLine) -> Option<Progress> + 'static) -> ApiResult {
+    shown(engine, job, None, show).await
+}
+
+/// The same, for a job that ends when the client goes.
+pub async fn answer_bound(engine: &Engine, job: JobWatch, show: impl Fn(&JobLine) -> Option<Progress> + 'static) -> ApiResult {
+    let bound = job.bound();
+    shown(engine, job, Some(bound), show).await
+}
+
+async fn shown(engine: &Engine, job: JobWatch, bound: Option<JobBound>, show: impl Fn(&JobLine) -> Option<Progress> + 'static) -> ApiResult {
     let (mut lines, end) = job.split();
     let mut first = None;
     while first.is_none() {
@@ -112,14 +118,14 @@ async fn answer(engine: &Engine, job: JobWatch, show: impl Fn(&JobLine) -> Optio
             None => Ok(HttpResponse::Ok().content_type("application/json").finish()),
         };
     };
-    let more = futures_util::stream::unfold((lines, Some(end), show), |(mut lines, end, show)| async move {
+    let more = futures_util::stream::unfold((lines, Some(end), show, bound), |(mut lines, end, show, bound)| async move {
         let end = end?;
         while let Some(line) = lines.recv().await {
             if let Some(line) = show(&line) {
-                return Some((Some(line), (lines, Some(end), show)));
+                return Some((Some(line), (lines, Some(end), show, bound)));
             }
         }
-        Some((ended(end).await.map(|error| Progress::failed(error.message)), (lines, None, show)))
+        Some((ended(end).await.map(|error| Progress::failed(error.message)), (lines, None, show, bound)))
     });
     let all = futures_util::stream::once(std::future::ready(Some(first))).chain(more);
     Ok(streaming(engine, "application/json", all.filter_map(|line| std::future::ready(line.map(|line| Bytes::from(line.line()))))))

@@ -5,9 +5,7 @@ use actix_web::web::{self, Path, ServiceConfig};
 use gantry_model::Kind;
 
 pub fn configure(app: &mut ServiceConfig) {
-    app.route("/auth", web::post().to(auth));
     app.route("/build", web::post().to(build));
-    app.route("/distribution/{name:.+}/json", web::get().to(distribution));
     app.route("/networks/create", web::post().to(networks));
     app.route("/networks/{id}/connect", web::post().to(networks));
     app.route("/networks/{id}/disconnect", web::post().to(networks));
@@ -22,24 +20,8 @@ pub fn configure(app: &mut ServiceConfig) {
     app.route("/plugins/{name:.+}", web::route().to(no_plugin));
 }
 
-async fn auth() -> ApiResult {
-    Err(ApiError::unsupported("logging in to a registry is not supported yet: images are loaded from archives"))
-}
-
 async fn build() -> ApiResult {
     Err(ApiError::unsupported("building images is not supported yet: build elsewhere and load the image"))
-}
-
-async fn distribution() -> ApiResult {
-    Err(ApiError::unsupported("registries are not supported yet"))
-}
-
-pub async fn search() -> ApiResult {
-    Err(ApiError::unsupported("searching registries is not supported yet"))
-}
-
-pub async fn push() -> ApiResult {
-    Err(ApiError::unsupported("pushing images is not supported yet: save the image to an archive"))
 }
 
 async fn networks() -> ApiResult {

@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod complete;
 mod copy;
+mod credentials;
 mod failure;
 mod flags;
 mod format;

@@ -17,6 +17,8 @@ pub struct EngineConfig {
     pub nft_table: String,
     /// Parent cgroup of all containers, `/gantry` by default.
     pub cgroup_parent: String,
+    /// What this host knows of registries.
+    pub registries: gantry_registry::Settings,
     /// The binary to execute as `gantry spawner`; `/proc/self/exe` in production, so that an upgrade on disk is no matter.
     pub program: PathBuf,
 }

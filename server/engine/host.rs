@@ -159,6 +159,8 @@ impl Engine {
             naming: tokio::sync::Mutex::default(),
             events: crate::events::EventBus::default(),
             jobs: crate::jobs::Jobs::default(),
+            registries: Arc::new(config.registries.clone()),
+            arrivals: crate::registries::Arrivals::default(),
             host_load: LoadHistory::default(),
             needs_setup: AtomicBool::new(needs_setup),
             hashing: tokio::sync::Semaphore::new(2),

@@ -1,9 +1,13 @@
 //! Verbs on images. Names and ids are in the database and, for lists, in memory; content is in the image store.
 
 mod filter;
+mod pull;
+mod push;
 mod save;
 
 pub use filter::ImageFilter;
+pub use pull::PullWish;
+pub use push::{PUSHED, PushWish, RemoteImage};
 
 use crate::authorize::authorize;
 use crate::clock::now_ms;
@@ -93,9 +97,28 @@ pub struct Removed {
 /// An image in memory.
 #[derive(Clone)]
 pub(crate) struct KnownImage {
+    /// Its tags are the names that people give.
     pub row: ImageRow,
+    /// Names by digest: where it was pulled from, or pushed to.
+    pub digests: Vec<ImageRef>,
     pub labels: BTreeMap<String, String>,
     pub layers: Vec<(Digest, u64)>,
+}
+
+impl KnownImage {
+    /// True for one of its tags; a digest counts whatever tag stands before it.
+    fn has(&self, name: &ImageRef) -> bool {
+        let same = |known: &ImageRef| (known.registry(), known.repository(), known.digest()) == (name.registry(), name.repository(), name.digest());
+        if name.digest().is_some() { self.digests.iter().any(same) } else { self.row.tags.contains(name) }
+    }
+
+    /// What a name takes along when it goes: with the last tag of a repository the digests of that repository.
+    fn names_with(&self, name: &ImageRef) -> Vec<ImageRef> {
+        let same = |known: &&ImageRef| (known.registry(), known.repository()) == (name.registry(), name.repository());
+        let is_last = name.digest().is_none() && self.row.tags.iter().filter(same).count() == 1;
+        let digests = self.digests.iter().filter(|known| same(known) && (is_last || known.digest() == name.digest()));
+        self.row.tags.iter().filter(|known| *known == name).chain(digests).cloned().collect()
+    }
 }
 
 impl Engine {
@@ -108,10 +131,12 @@ impl Engine {
         let rows = images::all(&self.inner.db).await?;
         let engine = self.clone();
         let known = tokio::task::spawn_blocking(move || {
-            let describe = |row: ImageRow| {
+            let describe = |mut row: ImageRow| {
                 let image = engine.inner.images.image(&row.id).map_err(|error| tracing::error!("image {}: {error}", row.id.short())).ok()?;
                 let layers = image.layers.iter().map(|layer| (layer.diff_id.clone(), layer.size_bytes)).collect();
-                Some(KnownImage { labels: image.config.config.labels.clone(), layers, row })
+                let (digests, tags) = row.tags.into_iter().partition(|name| name.digest().is_some());
+                row.tags = tags;
+                Some(KnownImage { digests, labels: image.config.config.labels.clone(), layers, row })
             };
             rows.into_iter().filter_map(describe).collect::<Vec<_>>()
         })
@@ -126,7 +151,7 @@ impl Engine {
             || EngineError::NoSuchImage(reference.parse::<ImageRef>().map_or_else(|_| reference.chars().take(300).collect(), |image| image.familiar()));
         let known = self.known();
         if let Ok(image) = reference.parse::<ImageRef>()
-            && let Some(found) = known.iter().find(|known| known.row.tags.contains(&image))
+            && let Some(found) = known.iter().find(|known| known.has(&image))
         {
             return Ok(found.row.id.clone());
         }
@@ -233,16 +258,19 @@ impl Engine {
         authorize(caller, Action::Operate)?;
         let _sweep = self.inner.images_in_use.write().await;
         let id = self.image_id(reference)?;
-        let tags = self.known().iter().find(|known| known.row.id == id).map(|known| known.row.tags.clone()).unwrap_or_default();
-        let by_name = reference.parse::<ImageRef>().ok().filter(|name| tags.contains(name));
+        let known = self.known().iter().find(|known| known.row.id == id).cloned().ok_or_else(|| EngineError::NoSuchImage(reference.to_owned()))?;
+        let (tags, all) = (known.row.tags.clone(), known.row.tags.iter().chain(&known.digests).cloned().collect::<Vec<_>>());
+        let by_name = reference.parse::<ImageRef>().ok().filter(|name| known.has(name)).map(|name| known.names_with(&name));
         let going = match by_name {
-            Some(name) if tags.len() > 1 => {
-                images::untag(&self.inner.db, &name).await?;
+            Some(names) if names.len() < all.len() => {
+                for name in &names {
+                    images::untag(&self.inner.db, name).await?;
+                }
                 self.reload_images().await?;
-                self.tell_image("untag", &id, &name.familiar());
-                return Ok(Removed { untagged: vec![name.familiar()], deleted: Vec::new() });
+                names.iter().for_each(|name| self.tell_image("untag", &id, &name.familiar()));
+                return Ok(Removed { untagged: names.iter().map(ImageRef::familiar).collect(), deleted: Vec::new() });
             }
-            Some(name) => vec![name],
+            Some(names) => names,
             None if tags.len() > 1 && !force => {
                 return Err(EngineError::hinted(
                     Kind::Conflict,
@@ -250,7 +278,7 @@ impl Engine {
                     "remove by name, or with force",
                 ));
             }
-            None => tags,
+            None => all,
         };
         if let Some(container) = self.inner.containers.all().iter().find(|container| container.image_id == id) {
             let (state, short) = (container.state(), container.id.short());
@@ -359,7 +387,7 @@ impl Engine {
         Ok(())
     }
 
-    fn tell_image(&self, action: &str, id: &Digest, name: &str) {
+    pub(crate) fn tell_image(&self, action: &str, id: &Digest, name: &str) {
         self.inner.events.publish(EventKind::Image, action, id.as_str(), BTreeMap::from([("name".to_owned(), name.to_owned())]));
     }
 }
@@ -379,7 +407,7 @@ fn summary(known: &KnownImage, used: &BTreeMap<Digest, usize>, holders: &HashMap
     ImageSummary {
         id: known.row.id.clone(),
         tags: known.row.tags.iter().map(ImageRef::familiar).collect(),
-        repo_digests: Vec::new(),
+        repo_digests: known.digests.iter().map(ImageRef::familiar).collect(),
         created_at_ms: known.row.created_at_ms,
         size_bytes: known.row.size_bytes,
         shared_bytes: shared.map(|(_, size)| size).sum(),

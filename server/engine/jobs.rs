@@ -18,6 +18,8 @@ const BEHIND: usize = 1024;
 pub enum JobKind {
     Load,
     Import,
+    Pull,
+    Push,
     Start,
     Remove,
 }
@@ -27,13 +29,15 @@ impl JobKind {
         match self {
             Self::Load => "load",
             Self::Import => "import",
+            Self::Pull => "pull",
+            Self::Push => "push",
             Self::Start => "start",
             Self::Remove => "remove",
         }
     }
 
     fn parse(text: &str) -> Self {
-        [Self::Load, Self::Import, Self::Start, Self::Remove].into_iter().find(|kind| kind.as_str() == text).unwrap_or(Self::Load)
+        [Self::Load, Self::Import, Self::Pull, Self::Push, Self::Start, Self::Remove].into_iter().find(|kind| kind.as_str() == text).unwrap_or(Self::Load)
     }
 }
 
@@ -74,6 +78,7 @@ pub struct JobLine {
 /// A job being watched: the lines so far, then live; closed after the last.
 pub struct JobWatch {
     pub id: JobId,
+    entry: Arc<Entry>,
     pub lines: mpsc::Receiver<JobLine>,
     end: oneshot::Receiver<Job>,
 }
@@ -85,9 +90,23 @@ impl JobWatch {
         self.end.await.map_err(|_| EngineError::said(Kind::Cancelled, "the server is stopping"))
     }
 
+    /// Ends the job with its guard, for work that is nobody's once who asked is gone.
+    pub fn bound(&self) -> JobBound {
+        JobBound(self.entry.clone())
+    }
+
     /// The two halves, for those who read lines and want the end too.
     pub fn split(self) -> (mpsc::Receiver<JobLine>, oneshot::Receiver<Job>) {
         (self.lines, self.end)
+    }
+}
+
+/// Asks a job to stop when dropped; one that has ended does not mind.
+pub struct JobBound(Arc<Entry>);
+
+impl Drop for JobBound {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
@@ -114,7 +133,12 @@ impl Entry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn watch(&self) -> JobWatch {
+    fn stop(&self) {
+        self.cancel.cancel();
+        self.wake.notify_one();
+    }
+
+    fn watch(self: &Arc<Self>) -> JobWatch {
         let (line_sender, lines) = mpsc::channel(BEHIND);
         let (end_sender, end) = oneshot::channel();
         let mut state = self.lock();
@@ -128,7 +152,7 @@ impl Entry {
         } else {
             let _ = end_sender.send(state.job.clone());
         }
-        JobWatch { id, lines, end }
+        JobWatch { id, entry: self.clone(), lines, end }
     }
 }
 
@@ -155,6 +179,13 @@ impl Reporter {
 
     pub(crate) fn cancel_flag(&self) -> CancelFlag {
         self.entry.cancel.clone()
+    }
+
+    /// Returns when the job is to stop.
+    pub(crate) async fn cancelled(&self) {
+        while !self.entry.cancel.is_cancelled() {
+            self.entry.wake.notified().await;
+        }
     }
 
     pub(crate) fn wake(&self) -> Arc<Notify> {
@@ -257,8 +288,11 @@ impl Engine {
             return Ok(entry.watch());
         }
         let job = self.job(caller, id).await?;
-        let entry =
-            Entry { cancel: CancelFlag::default(), wake: Arc::default(), state: Mutex::new(EntryState { job, watchers: Vec::new(), ends: Vec::new() }) };
+        let entry = Arc::new(Entry {
+            cancel: CancelFlag::default(),
+            wake: Arc::default(),
+            state: Mutex::new(EntryState { job, watchers: Vec::new(), ends: Vec::new() }),
+        });
         Ok(entry.watch())
     }
 
@@ -266,8 +300,7 @@ impl Engine {
     pub async fn cancel_job(&self, caller: &Caller, id: &JobId) -> Result<()> {
         authorize(caller, Action::Operate)?;
         if let Some(entry) = self.running_job(id).filter(|entry| entry.lock().job.state == JobState::Running) {
-            entry.cancel.cancel();
-            entry.wake.notify_one();
+            entry.stop();
             return Ok(());
         }
         self.job(caller, id).await?;

@@ -25,6 +25,7 @@ mod names;
 mod network;
 mod procfs;
 mod random;
+mod registries;
 mod registry;
 mod revive;
 mod shells;
@@ -51,10 +52,13 @@ pub use gantry_images::{Change, ChangeKind, PathStat};
 pub use gantry_model::HealthStatus;
 pub use gantry_plan::command_line;
 pub use gantry_plan::logs::IDLE_OPTIONS as IDLE_LOG_OPTIONS;
+pub use gantry_registry::{Credentials, Found as FoundImage, Settings as RegistrySettings};
 pub use gantry_wire::monitor::{Health, Probe};
 pub use host::{Finding, HostInfo, HostLoad};
-pub use images::{HistoryEntry, ImageDetail, ImageFilter, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, Removed};
-pub use jobs::{Job, JobKind, JobLine, JobState, JobWatch};
+pub use images::{
+    HistoryEntry, ImageDetail, ImageFilter, ImageRuntimeConfig, ImageSummary, ImportOptions, LayerSummary, PUSHED, PullWish, PushWish, RemoteImage, Removed,
+};
+pub use jobs::{Job, JobBound, JobKind, JobLine, JobState, JobWatch};
 pub use logs::{LogEntry, LogQuery, LogStream};
 pub use network::{EndpointInfo, NetworkDetail, NetworkFilter, NetworkMember};
 pub use stats::{BlkioStats, CpuStats, MemoryStats, NetStats, StatsSample};
@@ -80,6 +84,8 @@ struct Inner {
     config: EngineConfig,
     db: gantry_store::Db,
     images: gantry_images::ImageStore,
+    registries: Arc<gantry_registry::Settings>,
+    arrivals: registries::Arrivals,
     hand: Arc<hand::Hand>,
     /// The default bridge.
     network: Arc<network::Network>,

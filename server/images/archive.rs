@@ -185,24 +185,31 @@ impl<R: Read> Read for Telling<'_, R> {
     }
 }
 
+/// Fails unless a configuration is one of an image that can be here.
+pub(crate) fn check_config(place: &str, config: &ImageConfig, layers: usize, limits: &Limits) -> Result<(), ImagesError> {
+    let count = config.rootfs.diff_ids.len();
+    if count != layers {
+        return Err(ImagesError::invalid(place, format!("it lists {count} layers, the manifest {layers}")));
+    }
+    if count > limits.layers {
+        return Err(ImagesError::too_large(place, format!("{count} layers; {} is the limit", limits.layers)));
+    }
+    let unsupported = |reason| Err(ImagesError::Unsupported { place: place.to_owned(), reason });
+    if !matches!(config.os.as_str(), "" | "linux") {
+        return unsupported(format!("the image is for {}, not for linux", crate::error::shown(config.os.as_bytes())));
+    }
+    match config.rootfs.diff_ids.iter().find(|id| id.algorithm() != "sha256") {
+        Some(odd) => unsupported(format!("layer {} is not named by sha256", odd.short())),
+        None => Ok(()),
+    }
+}
+
 impl Plan {
     /// Reads the configuration and pairs its layers with those of the archive.
     fn new(config_file: Spooled, layers: Vec<(Spooled, Option<String>)>, limits: &Limits) -> Result<Self, ImagesError> {
         let place = format!("configuration {}", config_file.digest.short());
         let config: ImageConfig = files::document(&place, &config_file, limits)?;
-        let count = config.rootfs.diff_ids.len();
-        if count != layers.len() {
-            return Err(ImagesError::invalid(place, format!("it lists {count} layers, the manifest {}", layers.len())));
-        }
-        if count > limits.layers {
-            return Err(ImagesError::too_large(place, format!("{count} layers; {} is the limit", limits.layers)));
-        }
-        if !matches!(config.os.as_str(), "" | "linux") {
-            return Err(ImagesError::Unsupported { place, reason: format!("the image is for {}, not for linux", crate::error::shown(config.os.as_bytes())) });
-        }
-        if let Some(odd) = config.rootfs.diff_ids.iter().find(|id| id.algorithm() != "sha256") {
-            return Err(ImagesError::Unsupported { place, reason: format!("layer {} is not named by sha256", odd.short()) });
-        }
+        check_config(&place, &config, layers.len(), limits)?;
         let pair = |(diff_id, (file, media_type)): (&Digest, (Spooled, Option<String>))| PlanLayer { diff_id: diff_id.clone(), file, media_type };
         let layers = config.rootfs.diff_ids.iter().zip(layers).map(pair).collect();
         Ok(Self { config, config_file, manifest: None, layers, references: Vec::new() })

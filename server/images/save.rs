@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use tar::{Builder, EntryType, Header};
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 /// An image and the names it goes out under.
@@ -60,21 +60,26 @@ impl ImageStore {
             archive.file(manifest, &self.blob_path(&manifest.digest))?;
             return Ok(manifest.clone());
         }
-        let descriptor = |digest: &Digest, size: u64, media_type: &str| json!({ "mediaType": media_type, "digest": digest.as_str(), "size": size });
-        let document = json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": descriptor(&image.id, image.config_json.len() as u64, CONFIG),
-            "layers": layers.iter().map(|layer| descriptor(&layer.digest, layer.size_bytes, &layer.media_type)).collect::<Vec<_>>(),
-        });
-        let text = document.to_string();
+        let text = manifest_text(image, layers);
         let digest = Digest::sha256(Sha256::digest(text.as_bytes()).into());
         archive.bytes(&digest, text.as_bytes())?;
         Ok(Blob { digest, size_bytes: text.len() as u64, media_type: MANIFEST.to_owned() })
     }
 }
 
-fn layer_blobs(image: &Image) -> Result<Vec<Blob>, ImagesError> {
+/// A manifest for an image that came without one. The same image gives the same text.
+pub(crate) fn manifest_text(image: &Image, layers: &[Blob]) -> String {
+    let descriptor = |digest: &Digest, size: u64, media_type: &str| json!({ "mediaType": media_type, "digest": digest.as_str(), "size": size });
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": descriptor(&image.id, image.config_json.len() as u64, CONFIG),
+        "layers": layers.iter().map(|layer| descriptor(&layer.digest, layer.size_bytes, &layer.media_type)).collect::<Vec<_>>(),
+    });
+    document.to_string()
+}
+
+pub(crate) fn layer_blobs(image: &Image) -> Result<Vec<Blob>, ImagesError> {
     image.layers.iter().map(|layer| layer.blob.clone().ok_or_else(|| ImagesError::NoSuchLayer(layer.diff_id.clone()))).collect()
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
 /// Content by digest. One per data folder and process.
@@ -21,6 +22,8 @@ pub struct ImageStore {
     pub(crate) layers: PathBuf,
     pub(crate) leases: Leases,
     pub(crate) next_scratch: AtomicU64,
+    /// Held while pulled layers get their names.
+    pub(crate) installing: Mutex<()>,
 }
 
 /// What makes an image exist.
@@ -55,7 +58,8 @@ impl ImageStore {
         for folder in [&root.join("blobs/sha256"), &root.join("records"), &root.join("ingest"), layers] {
             private_folder(folder).map_err(|e| ImagesError::io(format!("make {}", folder.display()), e))?;
         }
-        let store = Self { root: root.to_owned(), layers: layers.to_owned(), leases: Leases::default(), next_scratch: AtomicU64::new(0) };
+        let store =
+            Self { root: root.to_owned(), layers: layers.to_owned(), leases: Leases::default(), next_scratch: AtomicU64::new(0), installing: Mutex::default() };
         store.clear_leftovers()?;
         Ok(store)
     }

@@ -4,6 +4,7 @@ pub mod command;
 pub mod image;
 pub mod leftovers;
 pub mod peers;
+pub mod registry;
 pub mod server;
 pub mod visitor;
 

@@ -156,6 +156,7 @@ impl Server {
     pub fn gantry(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(args).env("GANTRY_HOST", format!("unix://{}", self.path("run/gantry.sock").display())).env_remove("GANTRY_TOKEN");
+        command.env("DOCKER_CONFIG", self.path("logins"));
         command
     }
 

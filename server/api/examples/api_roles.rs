@@ -24,6 +24,7 @@ fn serve(folder: &Path, name: &str) {
         subnet: Some("10.242.0.0/24".to_owned()),
         nft_table: name.to_owned(),
         cgroup_parent: format!("/{name}"),
+        registries: Default::default(),
         program: "/proc/self/exe".into(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");

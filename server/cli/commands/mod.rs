@@ -11,6 +11,7 @@ mod images;
 mod info;
 mod inspect;
 mod life;
+mod login;
 mod logs;
 mod look;
 mod networks;
@@ -58,6 +59,8 @@ const IMPORT: Entry = entry::<archives::Import>("import", &[]);
 const TAG: Entry = entry::<archives::Tag>("tag", &[]);
 const HISTORY: Entry = entry::<images::History>("history", &[]);
 const EVENTS: Entry = entry::<events::Events>("events", &[]);
+const PULL: Entry = entry::<pull::Pull>("pull", &[]);
+const PUSH: Entry = entry::<pull::Push>("push", &[]);
 const INFO: Entry = entry::<info::Info>("info", &[]);
 
 const fn alone<V: Verb>(name: &'static str) -> Entry {
@@ -73,8 +76,9 @@ pub const CHAPTERS: &[Chapter] = &[
     Chapter { title: "Look", verbs: &[alone::<ps::Ps>("ps"), LOGS, TOP, STATS, PORT, DIFF, alone::<inspect::Inspect>("inspect"), EXPLAIN, EVENTS] },
     Chapter {
         title: "Images and files",
-        verbs: &[alone::<images::Images>("images"), LOAD, SAVE, IMPORT, CP, EXPORT, COMMIT, TAG, HISTORY, alone::<archives::RemoveImage>("rmi")],
+        verbs: &[alone::<images::Images>("images"), PULL, PUSH, LOAD, SAVE, IMPORT, CP, EXPORT, COMMIT, TAG, HISTORY, alone::<archives::RemoveImage>("rmi")],
     },
+    Chapter { title: "Registries", verbs: &[alone::<login::Login>("login"), alone::<login::Logout>("logout"), alone::<login::Search>("search")] },
     Chapter {
         title: "This host",
         verbs: &[alone::<version::Version>("version"), INFO, alone::<completion::Completion>("completion"), alone::<completion::Man>("man")],
@@ -120,6 +124,8 @@ pub const FAMILIES: &[Family] = &[
         about: "All that concerns images",
         verbs: &[
             entry::<images::Images>("ls", &["list"]),
+            PULL,
+            PUSH,
             LOAD,
             SAVE,
             IMPORT,

@@ -120,9 +120,7 @@ async fn create(client: &Client, flags: &ContainerFlags, body: Body) -> Result<C
     let created = match created {
         Err(failure) if failure.status == Some(404) && flags.pull == "missing" && failure.message.contains("No such image") => {
             eprintln!("Unable to find image '{image}' locally");
-            super::pull::pull(client, image, flags.platform.as_deref(), flags.quiet)
-                .await
-                .map_err(|failure| failure.hint("load it from an archive: gantry load -i FILE, or import a root filesystem: gantry import FILE NAME"))?;
+            super::pull::pull(client, image, flags.platform.as_deref(), flags.quiet).await?;
             client.post("/containers/create", &query, &body).await?
         }
         created => created?,

@@ -9,4 +9,4 @@ mod terminal;
 pub use attach::{Link, Resize, Session, pump};
 pub use detach::Keys;
 pub use signals::Signals;
-pub use terminal::{check_tty, is_terminal, size};
+pub use terminal::{check_tty, is_terminal, prompt, size};

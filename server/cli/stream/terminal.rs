@@ -1,7 +1,8 @@
 //! The user's terminal: its size, and raw mode with the way back.
 
 use crate::failure::Failure;
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use std::io::Write as _;
 use std::os::fd::AsFd;
 
 /// Rows and columns of the terminal at stdout, or `None`.
@@ -20,6 +21,25 @@ pub fn check_tty(attach_stdin: bool, tty: bool) -> Result<(), Failure> {
         return Err(Failure::new("the input device is not a TTY").hint("leave out -t when stdin is a file or a pipe"));
     }
     Ok(())
+}
+
+/// Asks at the terminal and returns the line; with `echo` off what is typed is not seen.
+pub fn prompt(question: &str, echo: bool) -> Result<String, Failure> {
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+    let before = if echo { None } else { Some(Raw { before: tcgetattr(std::io::stdin()).map_err(std::io::Error::from)? }) };
+    if let Some(Raw { before }) = &before {
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Flush, &hidden).map_err(std::io::Error::from)?;
+    }
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    if before.is_some() {
+        let _ = writeln!(stderr);
+    }
+    read?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// Raw mode of the terminal at stdin, until dropped: keys come one by one and unchanged.

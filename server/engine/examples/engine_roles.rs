@@ -27,6 +27,7 @@ fn serve(folder: &Path, name: &str) {
         subnet: None,
         nft_table: name.to_owned(),
         cgroup_parent: format!("/{name}"),
+        registries: Default::default(),
         program: "/proc/self/exe".into(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");

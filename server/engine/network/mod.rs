@@ -170,6 +170,7 @@ mod tests {
             subnet: subnet.map(str::to_owned),
             nft_table: "t".into(),
             cgroup_parent: "/g".into(),
+            registries: Default::default(),
             program: "/p".into(),
         };
         Network::default_bridge(&config, None, routes)

@@ -59,6 +59,7 @@ impl World {
             subnet: Some(self.subnet()),
             nft_table: self.name.clone(),
             cgroup_parent: format!("/{}", self.name),
+            registries: Default::default(),
             program: program(),
         }
     }

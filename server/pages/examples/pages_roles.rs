@@ -27,6 +27,7 @@ fn serve(folder: &Path, name: &str, address: &str) {
         subnet: None,
         nft_table: name.to_owned(),
         cgroup_parent: format!("/{name}"),
+        registries: Default::default(),
         program: "/proc/self/exe".into(),
     };
     let doors = Doors { listen: address.parse().expect("an address"), trusted_origins: Vec::new() };

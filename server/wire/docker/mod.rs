@@ -32,6 +32,7 @@ pub mod json;
 pub mod list;
 pub mod network;
 pub mod progress;
+pub mod registry;
 pub mod stats;
 mod stream;
 pub mod system;
