@@ -2,7 +2,7 @@
 
 use crate::answer::{line, streaming};
 use crate::caller::Peer;
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::query::{Params, instant};
 use crate::version::Spoken;
 use actix_web::web::Data;
@@ -16,6 +16,12 @@ const FILTERS: [&str; 14] =
 pub async fn events(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, params: Params) -> ApiResult {
     let filters = params.filters(&FILTERS)?;
     let wanted = EventFilter { since_ns: instant("since", params.text("since"))?, until_ns: instant("until", params.text("until"))?, stats: false };
+    if let (Some(since), Some(until)) = (wanted.since_ns, wanted.until_ns)
+        && since > until
+    {
+        let text = format!("`since` time ({}) cannot be after `until` time ({})", params.text("since"), params.text("until"));
+        return Err(ApiError::invalid(text));
+    }
     let events = engine.events(&caller, wanted).await?;
     let lines = futures_util::stream::unfold((events, filters), move |(mut events, filters)| async move {
         loop {

@@ -22,7 +22,7 @@ pub fn configure(app: &mut ServiceConfig) {
 }
 
 async fn create(engine: Data<Engine>, Peer(caller): Peer, container: Path<String>, Json(body): Json<CreateExec>) -> ApiResult {
-    DetachKeys::parse(&body.detach_keys)?;
+    DetachKeys::parse(&body.detach_keys).map_err(|_| ApiError::invalid(format!("Invalid escape keys ({}) provided", body.detach_keys)))?;
     let spec = ExecSpec {
         args: body.cmd.unwrap_or_default(),
         env: body.env.unwrap_or_default(),

@@ -43,7 +43,7 @@ async fn list(engine: Data<Engine>, Peer(caller): Peer, spoken: Spoken, params: 
     };
     let images = engine.find_images(&caller, &filter).await?;
     let shared = params.flag("shared-size");
-    let known = |image: &ImageSummary| Summary { shared_size: if shared { image.shared_bytes as i64 } else { -1 }, ..row(image, spoken) };
+    let known = |image: &ImageSummary| Summary { shared_size: if shared { image.shared_bytes as i64 } else { -1 }, containers: -1, ..row(image, spoken) };
     Ok(json(&images.iter().map(known).collect::<Vec<_>>()))
 }
 

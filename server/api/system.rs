@@ -98,6 +98,7 @@ fn show(host: HostInfo) -> Info {
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         runtimes: BTreeMap::from([("gantry".to_owned(), Runtime { path: "gantry oci".to_owned() })]),
         default_runtime: "gantry".to_owned(),
+        index_server_address: "https://index.docker.io/v1/".to_owned(),
         swarm: Swarm { local_node_state: "inactive".to_owned(), ..Swarm::default() },
         live_restore_enabled: true,
         init_binary: "gantry".to_owned(),

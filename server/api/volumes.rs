@@ -53,7 +53,7 @@ fn passes(volume: &Volume, filters: &Filters) -> bool {
 
 async fn create(engine: Data<Engine>, Peer(caller): Peer, Json(body): Json<Create>) -> ApiResult {
     if !matches!(body.driver.as_str(), "" | "local") {
-        return Err(ApiError::new(Kind::NotFound, format!("create {}: error looking up volume plugin {}: plugin not found", body.name, body.driver)));
+        return Err(ApiError::new(Kind::NotFound, format!("create {}: error looking up volume plugin {1}: plugin \"{1}\" not found", body.name, body.driver)));
     }
     if body.driver_opts.is_some_and(|options| !options.is_empty()) {
         return Err(ApiError::unsupported("options of the local volume driver are not supported yet"));

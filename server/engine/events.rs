@@ -113,7 +113,8 @@ impl EventBus {
     fn subscribe(&self, filter: &EventFilter) -> Events {
         let (sender, receiver) = mpsc::channel(BEHIND);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(since) = filter.since_ns {
+        // An end alone asks for all that is kept from before it.
+        if let Some(since) = filter.since_ns.or(filter.until_ns.map(|_| i128::MIN)) {
             for event in state.kept.iter().filter(|event| event.at_ns >= since && filter.until_ns.is_none_or(|until| event.at_ns <= until)) {
                 let _ = sender.try_send(event.clone());
             }

@@ -152,8 +152,9 @@ impl Hand {
                 return Err(EngineError::said(
                     Kind::Invalid,
                     format!(
-                        "error gathering device information while adding custom device \"{0}\": {0} is not a device node, and no folder with some",
-                        device.path_on_host
+                        "error gathering device information while adding custom device \"{}\": {}",
+                        device.path_on_host,
+                        if Path::new(&device.path_on_host).exists() { "not a device node" } else { "no such file or directory" }
                     ),
                 ));
             }

@@ -18,6 +18,7 @@ use crate::{Engine, EngineError, JobWatch, Result};
 use gantry_images::{LayerProgress, LayerState, LoadedImage, Progress};
 use gantry_model::{Action, Caller, Digest, ImageRef, Kind};
 use gantry_store::images::{self, ImageRow};
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, PoisonError};
@@ -261,13 +262,14 @@ impl Engine {
         let known = self.known().iter().find(|known| known.row.id == id).cloned().ok_or_else(|| EngineError::NoSuchImage(reference.to_owned()))?;
         let (tags, all) = (known.row.tags.clone(), known.row.tags.iter().chain(&known.digests).cloned().collect::<Vec<_>>());
         let by_name = reference.parse::<ImageRef>().ok().filter(|name| known.has(name)).map(|name| known.names_with(&name));
+        let named = by_name.clone();
         let going = match by_name {
             Some(names) if names.len() < all.len() => {
                 for name in &names {
                     images::untag(&self.inner.db, name).await?;
                 }
                 self.reload_images().await?;
-                names.iter().for_each(|name| self.tell_image("untag", &id, &name.familiar()));
+                names.iter().for_each(|_| self.tell_image("untag", &id, id.as_str()));
                 return Ok(Removed { untagged: names.iter().map(ImageRef::familiar).collect(), deleted: Vec::new() });
             }
             Some(names) => names,
@@ -280,29 +282,53 @@ impl Engine {
             }
             None => all,
         };
-        if let Some(container) = self.inner.containers.all().iter().find(|container| container.image_id == id) {
-            let (state, short) = (container.state(), container.id.short());
-            let live = state.is_live() || state == gantry_model::State::Restarting;
-            // A container needs its layers as long as it exists.
-            let (how, why) = if live { ("cannot be forced", "running") } else { ("must be forced", "stopped") };
-            let how = if force { "cannot be forced" } else { how };
-            return Err(EngineError::hinted(
-                Kind::Conflict,
-                format!(
-                    "conflict: unable to remove repository reference \"{reference}\" ({how}) - container {short} is using its referenced image {}: the container is {why}",
-                    id.short()
-                ),
-                format!("remove the container first: gantry rm {short}"),
-            ));
+        if let Some(user) = self.user_of(&id) {
+            let live = user.state().is_live() || user.state() == gantry_model::State::Restarting;
+            // A container needs its layers as long as it exists: force takes the name, and the image stays without one.
+            return match named {
+                Some(names) if force => {
+                    for name in &names {
+                        images::untag(&self.inner.db, name).await?;
+                    }
+                    self.reload_images().await?;
+                    names.iter().for_each(|_| self.tell_image("untag", &id, id.as_str()));
+                    Ok(Removed { untagged: names.iter().map(ImageRef::familiar).collect(), deleted: Vec::new() })
+                }
+                named => Err(in_use(reference, &id, &user, named.is_some(), live)),
+            };
         }
+        let layers = self.own_layers(&id);
         images::delete(&self.inner.db, &id).await?;
         self.reload_images().await?;
         self.sweep_images();
-        for name in &going {
-            self.tell_image("untag", &id, &name.familiar());
+        for _ in &going {
+            self.tell_image("untag", &id, id.as_str());
         }
-        self.tell_image("delete", &id, "");
-        Ok(Removed { untagged: going.iter().map(ImageRef::familiar).collect(), deleted: vec![id] })
+        self.tell_image("delete", &id, id.as_str());
+        Ok(Removed { untagged: going.iter().map(ImageRef::familiar).collect(), deleted: std::iter::once(id).chain(layers).collect() })
+    }
+
+    /// A container made from the image, rather one that runs.
+    fn user_of(&self, id: &Digest) -> Option<std::sync::Arc<crate::registry::Container>> {
+        let users = self.inner.containers.all().into_iter().filter(|container| container.image_id == *id);
+        users.max_by_key(|container| container.state().is_live())
+    }
+
+    /// The layers that go with an image, highest first, by their chain ids. Source: OCI image-spec, config.md, "Layer ChainID".
+    fn own_layers(&self, id: &Digest) -> Vec<Digest> {
+        let known = self.known();
+        let holders = holders(&known);
+        let Some(image) = known.iter().find(|known| known.row.id == *id) else { return Vec::new() };
+        let mut chain: Vec<Digest> = Vec::new();
+        for (layer, _) in &image.layers {
+            let next = match chain.last() {
+                Some(below) => Digest::sha256(Sha256::digest(format!("{below} {layer}")).into()),
+                None => layer.clone(),
+            };
+            chain.push(next);
+        }
+        let alone = image.layers.iter().rev().take_while(|(layer, _)| holders.get(layer) == Some(&1)).count();
+        chain.into_iter().rev().take(alone).collect()
     }
 
     /// Removes content no image needs, in the background.
@@ -390,6 +416,19 @@ impl Engine {
     pub(crate) fn tell_image(&self, action: &str, id: &Digest, name: &str) {
         self.inner.events.publish(EventKind::Image, action, id.as_str(), BTreeMap::from([("name".to_owned(), name.to_owned())]));
     }
+}
+
+/// Docker's words for an image that a container needs.
+fn in_use(reference: &str, id: &Digest, user: &crate::registry::Container, named: bool, live: bool) -> EngineError {
+    let (container, image) = (user.id.short(), id.short());
+    let text = match (named, live) {
+        (true, _) => format!(
+            "conflict: unable to remove repository reference \"{reference}\" (must force) - container {container} is using its referenced image {image}"
+        ),
+        (false, true) => format!("conflict: unable to delete {image} (cannot be forced) - image is being used by running container {container}"),
+        (false, false) => format!("conflict: unable to delete {image} (must be forced) - image is being used by stopped container {container}"),
+    };
+    EngineError::hinted(Kind::Conflict, text, format!("remove the container first: gantry rm {container}"))
 }
 
 /// How many images have each layer.

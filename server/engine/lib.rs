@@ -52,6 +52,7 @@ pub use gantry_images::{Change, ChangeKind, PathStat};
 pub use gantry_model::HealthStatus;
 pub use gantry_plan::command_line;
 pub use gantry_plan::logs::IDLE_OPTIONS as IDLE_LOG_OPTIONS;
+pub use gantry_plan::process::configured as configured_env;
 pub use gantry_registry::{Credentials, Found as FoundImage, Settings as RegistrySettings};
 pub use gantry_wire::monitor::{Health, Probe};
 pub use host::{Finding, HostInfo, HostLoad};

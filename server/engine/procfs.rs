@@ -57,7 +57,14 @@ pub(crate) struct Process {
     pub cpu_secs: u64,
     pub rss_bytes: u64,
     pub vsize_bytes: u64,
-    pub state: char,
+    /// State, then letters: a session's leader `s`, several threads `l`, in front of its terminal `+`, nice `N` or not `<`.
+    pub stat: String,
+    pub group: i32,
+    pub session: i32,
+    pub nice: i64,
+    pub threads: i64,
+    /// As the kernel knows it.
+    pub name: String,
     pub command: String,
 }
 
@@ -74,6 +81,10 @@ pub(crate) fn process(pid: i32) -> Option<Process> {
     let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words: Vec<String> = cmdline.split(|b| *b == 0).filter(|word| !word.is_empty()).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     let tty = number(4);
+    let (group, session, front, nice, threads) = (number(2), number(3), number(5), number(16), number(17));
+    let mut state: String = fields.first().map_or("?", |field| field).chars().take(1).collect();
+    let letters = [(nice < 0, '<'), (nice > 0, 'N'), (session == i64::from(pid), 's'), (threads > 1, 'l'), (front == group && tty != 0, '+')];
+    state.extend(letters.into_iter().filter(|(is, _)| *is).map(|(_, letter)| letter));
     let (major, minor) = (tty >> 8 & 0xfff, tty & 0xff | tty >> 12 & 0xfff00);
     Some(Process {
         pid,
@@ -84,7 +95,12 @@ pub(crate) fn process(pid: i32) -> Option<Process> {
         cpu_secs: (number(11) + number(12)) as u64 / TICKS,
         vsize_bytes: number(20) as u64,
         rss_bytes: number(21) as u64 * 4096,
-        state: fields.first().and_then(|field| field.chars().next()).unwrap_or('?'),
+        stat: state,
+        group: group as i32,
+        session: session as i32,
+        nice,
+        threads,
+        name: name.to_owned(),
         command: if words.is_empty() { format!("[{name}]") } else { words.join(" ") },
     })
 }

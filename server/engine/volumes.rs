@@ -155,12 +155,20 @@ impl Engine {
         if volume.containers > 0 && self.volume(caller, name).await.is_ok() {
             return Err(EngineError::hinted(
                 Kind::Conflict,
-                format!("remove {name}: volume is in use by {} containers", volume.containers),
+                format!("remove {name}: volume is in use - [{}]", self.mounting(name).join(", ")),
                 "remove the containers first",
             ));
         }
         self.tell_volume("destroy", name);
         Ok(())
+    }
+
+    /// Ids of the containers that mount it.
+    fn mounting(&self, name: &str) -> Vec<String> {
+        let mounts = |container: &std::sync::Arc<crate::registry::Container>| {
+            container.lock().spec.mounts.iter().any(|mount| matches!(&mount.kind, MountKind::Volume { name: own, .. } if own == name))
+        };
+        self.inner.containers.all().iter().filter(|container| mounts(container)).map(|container| container.id.to_string()).collect()
     }
 
     /// Removes volumes without a container: anonymous ones, or with `all` every one.
@@ -195,16 +203,17 @@ fn is_empty(folder: &std::path::Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
+/// The words are docker's.
 fn check_name(name: &str) -> Result<()> {
-    let good =
-        name.len() <= 255 && name.len() >= 2 && name.bytes().enumerate().all(|(i, b)| b.is_ascii_alphanumeric() || (i > 0 && matches!(b, b'_' | b'.' | b'-')));
-    if good {
-        return Ok(());
-    }
-    let name: String = name.chars().take(255).collect();
-    Err(EngineError::hinted(
-        Kind::Invalid,
-        format!("create {name}: {name:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed, two at least"),
-        "a folder of the host is given by its absolute path",
-    ))
+    let letters = name.bytes().enumerate().all(|(i, b)| b.is_ascii_alphanumeric() || (i > 0 && matches!(b, b'_' | b'.' | b'-')));
+    let name: String = name.chars().take(256).collect();
+    let why = match name.len() {
+        0 | 1 => "volume name is too short, names should be at least two alphanumeric characters".to_owned(),
+        256.. => "volume name is too long, names should have at most 255 characters".to_owned(),
+        _ if letters => return Ok(()),
+        _ => format!(
+            "{name:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
+        ),
+    };
+    Err(EngineError::said(Kind::Invalid, format!("create {name}: {why}")))
 }

@@ -4,10 +4,15 @@
 use crate::error::shown;
 use crate::{ImagesError, ProcessConfig};
 
+const KNOWN: [&str; 10] = ["CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "ONBUILD", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"];
+
 /// Applies one instruction.
 pub(crate) fn apply(config: &mut ProcessConfig, line: &str) -> Result<(), ImagesError> {
     let bad = |reason: &str| ImagesError::invalid(format!("change {}", shown(line.as_bytes())), reason);
-    let (word, rest) = line.trim().split_once(char::is_whitespace).ok_or_else(|| bad("an instruction and its arguments are needed"))?;
+    let (word, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
+    if !KNOWN.contains(&word.to_ascii_uppercase().as_str()) {
+        return Err(ImagesError::Change(word.to_ascii_lowercase()));
+    }
     let rest = rest.trim();
     if rest.is_empty() {
         return Err(bad("an argument is missing"));
@@ -43,7 +48,7 @@ pub(crate) fn apply(config: &mut ProcessConfig, line: &str) -> Result<(), Images
             config.volumes.dedup();
         }
         "ONBUILD" => config.on_build.push(rest.to_owned()),
-        _ => return Err(bad("CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR are known")),
+        _ => return Err(ImagesError::Change(word.to_ascii_lowercase())),
     }
     Ok(())
 }

@@ -24,6 +24,11 @@ pub enum ImagesError {
     /// Docker's words, which its command line looks for.
     #[error("Could not find the file {0} in container")]
     NoSuchPath(String),
+    /// An instruction that a commit or an import does not take, in lower case.
+    #[error("{0} is not a valid change command")]
+    Change(String),
+    #[error("extraction point is not a directory")]
+    NoFolder,
     #[error("{0}")]
     Refused(String),
     #[error("no space left on the device while trying to {what}")]
@@ -37,7 +42,7 @@ pub enum ImagesError {
 impl ImagesError {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Invalid { .. } | Self::Digest { .. } => Kind::Invalid,
+            Self::Invalid { .. } | Self::Digest { .. } | Self::Change(_) | Self::NoFolder => Kind::Invalid,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Unsupported { .. } => Kind::Unsupported,
             Self::NoSuchImage(_) | Self::NoSuchLayer(_) | Self::NoSuchPath(_) => Kind::NotFound,

@@ -21,6 +21,10 @@ pub struct ContainerSpec {
     pub hostname: String,
     pub domainname: String,
     pub tty: bool,
+    /// Streams that its creator said would be attached: told again to who asks, and no more.
+    pub attach_stdin: bool,
+    pub attach_stdout: bool,
+    pub attach_stderr: bool,
     pub open_stdin: bool,
     /// Closes stdin when the first attached client goes.
     pub stdin_once: bool,

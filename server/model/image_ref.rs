@@ -24,7 +24,7 @@ pub struct ImageRef {
 pub enum ImageRefError {
     #[error("invalid reference format: {0:?}")]
     Format(String),
-    #[error("invalid reference format: repository name must be lowercase: {0:?}")]
+    #[error("invalid reference format: repository name must be lowercase")]
     UpperCase(String),
 }
 

@@ -12,7 +12,7 @@ pub struct ContainerName(String);
 
 /// Why a text is no container name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid container name ({0:?}): only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, two characters at least, 255 at most")]
+#[error("Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
 pub struct NameError(String);
 
 impl ContainerName {

@@ -190,11 +190,16 @@ impl Monitor {
             return Ok(());
         }
         let grace = grace_ms.unwrap_or(self.launch.stop_timeout_ms);
+        let asks = signal.unwrap_or(self.launch.stop_signal);
         if grace == 0 {
+            // As docker: asked, and ended at once.
+            if asks != Signal::KILL {
+                let _ = self.signal(asks, false);
+            }
             self.kill();
             return Ok(());
         }
-        self.signal(signal.unwrap_or(self.launch.stop_signal), false)?;
+        self.signal(asks, false)?;
         self.timers.set(Timer::Kill, Duration::from_millis(grace));
         if self.status.state == State::Paused {
             self.resume()?;

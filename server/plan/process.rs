@@ -25,9 +25,9 @@ const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 /// Why there is no process.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProcessError {
-    #[error("No command specified: the image has none, so give one after the image's name")]
+    #[error("No command specified")]
     NoCommand,
-    #[error("the working directory {0:?} is invalid, it needs to be an absolute path")]
+    #[error("the working directory '{0}' is invalid, it needs to be an absolute path")]
     RelativeFolder(String),
 }
 
@@ -56,9 +56,21 @@ fn environment(wish: &gantry_model::ContainerSpec, image: &ImageDefaults, hostna
     if wish.tty {
         env.push("TERM=xterm".to_owned());
     }
-    for entry in image.env.iter().chain(&wish.env) {
+    for entry in &configured(&wish.env, &image.env) {
         set(&mut env, entry);
     }
+    // What was taken away may be one of those above.
+    wish.env.iter().filter(|entry| !entry.contains('=')).for_each(|entry| set(&mut env, entry));
+    env
+}
+
+/// What a user gave, then what of the image's no one of those names; `NAME` alone takes one away. The order is docker's.
+pub fn configured(given: &[String], of_image: &[String]) -> Vec<String> {
+    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    let mut env = Vec::new();
+    given.iter().for_each(|entry| set(&mut env, entry));
+    let left = of_image.iter().filter(|entry| !given.iter().any(|own| name(own) == name(entry)));
+    env.extend(left.cloned());
     env
 }
 

@@ -33,7 +33,7 @@ pub enum UserError {
     NoUser(String),
     #[error("unable to find group {0}: no matching entries in group file")]
     NoGroup(String),
-    #[error("uids and gids must be in range 0-2147483647: {0}")]
+    #[error("uids and gids must be in range 0-2147483647")]
     Range(String),
     #[error("read {path} in the container")]
     Read { path: &'static str, source: std::io::Error },

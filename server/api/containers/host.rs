@@ -24,7 +24,7 @@ pub fn apply(host: &HostConfig, spec: &mut ContainerSpec, warnings: &mut Vec<Str
     spec.devices = host.devices.iter().flatten().map(device).collect();
     spec.ulimits = host.ulimits.iter().flatten().map(|limit| Ulimit { name: limit.name.clone(), soft: limit.soft, hard: limit.hard }).collect();
     spec.sysctls = host.sysctls.clone().unwrap_or_default();
-    spec.oom_score_adj = Some(host.oom_score_adj).filter(|adj| *adj != 0).map(|adj| adj.clamp(-1000, 1000) as i32);
+    spec.oom_score_adj = Some(oom_score_adj(host.oom_score_adj)?).filter(|adj| *adj != 0);
     spec.security = security(host, warnings)?;
     spec.pid_mode = pid_mode(&host.pid_mode)?;
     spec.ipc_mode = ipc_mode(&host.ipc_mode)?;
@@ -66,7 +66,7 @@ fn refuse(host: &HostConfig) -> ApiResult<()> {
     match refused.into_iter().find(|(asked, _)| *asked) {
         Some((_, why)) => Err(ApiError::unsupported(why)),
         None if !matches!(host.runtime.as_str(), "" | "gantry" | "runc" | "io.containerd.runc.v2") => {
-            Err(ApiError::invalid(format!("unknown or invalid runtime name: {}", host.runtime)))
+            Err(ApiError::invalid(format!("Unknown runtime specified {}", host.runtime)))
         }
         None => Ok(()),
     }
@@ -84,6 +84,11 @@ fn list(from: Option<&Vec<String>>) -> Vec<String> {
 /// Zero is no limit.
 fn positive(name: &str, value: i64) -> ApiResult<Option<u64>> {
     u64::try_from(value).map(|value| Some(value).filter(|value| *value > 0)).map_err(|_| ApiError::invalid(format!("invalid {name}: {value} is negative")))
+}
+
+fn oom_score_adj(value: i64) -> ApiResult<i32> {
+    let known = i32::try_from(value).ok().filter(|adj| (-1000..=1000).contains(adj));
+    known.ok_or_else(|| ApiError::invalid(format!("Invalid value {value}, range for oom score adj is [-1000, 1000]")))
 }
 
 fn text(value: &str) -> Option<String> {
@@ -136,16 +141,14 @@ fn device(from: &DeviceMapping) -> Device {
 }
 
 pub fn restart(policy: &WirePolicy) -> ApiResult<RestartPolicy> {
-    let count = u32::try_from(policy.maximum_retry_count).map_err(|_| ApiError::invalid("invalid restart policy: maximum retry count cannot be negative"))?;
+    let count = u32::try_from(policy.maximum_retry_count).map_err(|_| ApiError::invalid("maximum retry count cannot be negative"))?;
     match policy.name.as_str() {
         "on-failure" => Ok(RestartPolicy::OnFailure { max_retries: count }),
-        _ if count > 0 => Err(ApiError::invalid("invalid restart policy: maximum retry count can only be used with 'on-failure'")),
+        name if count > 0 => Err(ApiError::invalid(format!("maximum retry count cannot be used with restart policy '{name}'"))),
         "" | "no" => Ok(RestartPolicy::No),
         "always" => Ok(RestartPolicy::Always),
         "unless-stopped" => Ok(RestartPolicy::UnlessStopped),
-        other => {
-            Err(ApiError::invalid(format!("invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")))
-        }
+        other => Err(ApiError::invalid(format!("invalid restart policy '{other}'"))),
     }
 }
 
@@ -163,7 +166,7 @@ fn ipc_mode(text: &str) -> ApiResult<IpcMode> {
         "host" => Ok(IpcMode::Host),
         "none" => Ok(IpcMode::None),
         "shareable" => Ok(IpcMode::Shareable),
-        _ => of_container(text).map(IpcMode::Container).ok_or_else(|| ApiError::invalid(format!("invalid IPC mode: {text}"))),
+        _ => of_container(text).map(IpcMode::Container).ok_or_else(|| ApiError::invalid(format!("Invalid IPC mode: {text}"))),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::version::Spoken;
 use actix_web::web::{Data, Path};
 use gantry_engine::{ContainerDetail, Engine, ImageRuntimeConfig};
 use gantry_model::{NetworkMode, State};
-use gantry_wire::docker::host_config::{PortBinding, PortMap};
+use gantry_wire::docker::host_config::{HostConfig, PortBinding, PortMap};
 use gantry_wire::docker::inspect::{GraphDriver, Health, HealthResult, Inspect, NetworkSettings, State as WireState};
 use std::collections::BTreeMap;
 
@@ -45,12 +45,23 @@ pub fn show(detail: &ContainerDetail, image: &ImageRuntimeConfig, volumes: &str,
         platform: "linux".to_owned(),
         app_armor_profile: detail.spec.security.apparmor.clone().unwrap_or_default(),
         exec_ids: or_null(detail.execs.iter().map(ToString::to_string).collect()),
-        host_config: shown::host_config(&detail.spec),
+        host_config: host_config(detail),
         graph_driver: GraphDriver { name: "overlay2".to_owned(), data: Some(BTreeMap::from([("UpperDir".to_owned(), detail.upper_dir.clone())])) },
         mounts: mounts::points(&detail.spec.mounts, volumes),
         config: shown::config(detail, image),
         network_settings: network_settings(detail, spoken),
         ..Inspect::default()
+    }
+}
+
+/// The wish, and what the host made of what it left open.
+fn host_config(detail: &ContainerDetail) -> HostConfig {
+    let closed = |paths: &Vec<String>| Some(paths.clone()).filter(|paths| !paths.is_empty() || !detail.spec.security.privileged);
+    HostConfig {
+        cgroupns_mode: if detail.host_cgroupns { "host" } else { "private" }.to_owned(),
+        masked_paths: closed(&detail.masked_paths),
+        readonly_paths: closed(&detail.readonly_paths),
+        ..shown::host_config(&detail.spec)
     }
 }
 

@@ -67,6 +67,10 @@ pub async fn restart(engine: Data<Engine>, Peer(caller): Peer, id: Path<String>,
 }
 
 pub async fn kill(engine: Data<Engine>, Peer(caller): Peer, id: Path<String>, params: Params) -> ApiResult {
+    let unknown = |text: &str| text.parse::<u32>().is_ok_and(|number| number > 0) && text.parse::<Signal>().is_err();
+    if unknown(params.text("signal")) {
+        return Err(ApiError::invalid(format!("Cannot kill container: {id}: The linux daemon does not support signal {}", params.text("signal"))));
+    }
     engine.kill_container(&caller, &id, signal(&params)?.unwrap_or(Signal::KILL)).await?;
     Ok(no_content())
 }
@@ -82,7 +86,10 @@ pub async fn unpause(engine: Data<Engine>, Peer(caller): Peer, id: Path<String>)
 }
 
 pub async fn rename(engine: Data<Engine>, Peer(caller): Peer, id: Path<String>, params: Params) -> ApiResult {
-    let name = params.text("name").parse().map_err(|error: gantry_model::NameError| ApiError::invalid(error.to_string()))?;
+    let text = params.text("name");
+    // The slash that it would have.
+    let slashed = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
+    let name = slashed.parse().map_err(|error: gantry_model::NameError| ApiError::invalid(format!("Error when allocating new name: {error}")))?;
     engine.rename_container(&caller, &id, name).await?;
     Ok(no_content())
 }

@@ -40,8 +40,7 @@ fn filter(params: &Params, filters: &Filters) -> ApiResult<Option<ListFilter>> {
     let limit: Option<i64> = params.parsed("limit")?;
     // Nothing here is a task of a swarm.
     let nothing = filters.flag("is-task")? == Some(true);
-    let states =
-        filters.get("status").iter().map(|text| text.parse::<State>().map_err(|error| ApiError::invalid(format!("invalid filter 'status={text}': {error}"))));
+    let states = filters.get("status").iter().map(|text| text.parse::<State>().map_err(|_| ApiError::invalid(format!("Invalid filter 'status={text}'"))));
     let filter = ListFilter {
         all: params.flag("all"),
         limit: limit.filter(|limit| *limit > 0).map(|limit| limit as usize),
@@ -49,9 +48,9 @@ fn filter(params: &Params, filters: &Filters) -> ApiResult<Option<ListFilter>> {
         name: filters.get("name").to_vec(),
         state: states.collect::<ApiResult<_>>()?,
         label: filters.get("label").to_vec(),
-        health: filters.get("health").to_vec(),
         ancestor: filters.get("ancestor").to_vec(),
         exited: filters.parsed("exited")?,
+        health: filters.get("health").iter().map(|text| health(text)).collect::<ApiResult<_>>()?,
         network: filters.get("network").to_vec(),
         volume: filters.get("volume").to_vec(),
         before: filters.get("before").first().cloned(),
@@ -60,6 +59,13 @@ fn filter(params: &Params, filters: &Filters) -> ApiResult<Option<ListFilter>> {
         expose: ports(filters.get("expose"))?,
     };
     Ok(Some(filter).filter(|_| !nothing))
+}
+
+fn health(text: &str) -> ApiResult<String> {
+    match text {
+        "none" | "starting" | "healthy" | "unhealthy" => Ok(text.to_owned()),
+        _ => Err(ApiError::invalid(format!("Unrecognised filter value for health: {text}"))),
+    }
 }
 
 /// `80`, `80/udp`, `8000-8080/tcp`.
@@ -75,7 +81,7 @@ pub fn show(container: &ContainerSummary, volumes: &str, spoken: Spoken) -> Summ
         names: vec![format!("/{}", container.name)],
         image: container.image.clone(),
         image_id: container.image_id.to_string(),
-        command: container.command.join(" "),
+        command: command(&container.command),
         created: container.created_at_ms.div_euclid(1000),
         ports: container.ports.iter().flat_map(port).collect(),
         labels: container.labels.clone(),
@@ -86,6 +92,12 @@ pub fn show(container: &ContainerSummary, volumes: &str, spoken: Spoken) -> Summ
         mounts: mounts::points(&container.mount_list, volumes),
         ..Summary::default()
     }
+}
+
+/// Words with a space in them stand in quotes, but for the program's name. Source: moby `daemon/list.go`.
+fn command(words: &[String]) -> String {
+    let quoted = |(number, word): (usize, &String)| if number > 0 && word.contains(' ') { format!("'{word}'") } else { word.clone() };
+    words.iter().enumerate().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 fn port(port: &PublishedPort) -> Vec<Port> {

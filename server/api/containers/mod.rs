@@ -34,6 +34,8 @@ pub fn configure(app: &mut ServiceConfig) {
     app.route("/containers/{id}/resize", web::post().to(life::resize));
     app.route("/containers/{id}/wait", web::post().to(life::wait));
     app.route("/containers/{id}", web::delete().to(life::remove));
+    // A name with a slash is none, and is told so.
+    app.route("/containers/{id:.+}", web::delete().to(life::remove));
     app.route("/containers/{id}/top", web::get().to(stats::top));
     app.route("/containers/{id}/stats", web::get().to(stats::stats));
     app.route("/containers/{id}/logs", web::get().to(logs::logs));

@@ -46,11 +46,21 @@ fn bind_text(text: &str, warnings: &mut Vec<String>) -> ApiResult<Mount> {
             "cached" | "delegated" | "consistent" => {}
             other => {
                 let known = propagation_named(other);
-                propagation = known.ok_or_else(|| ApiError::invalid(format!("invalid mode: {options} in volume specification '{text}'")))?;
+                propagation = known.ok_or_else(|| ApiError::invalid(format!("invalid mode: {options}")))?;
             }
         }
     }
-    let kind = if source.starts_with('/') {
+    let bind = source.starts_with('/');
+    let no = |why: String| {
+        ApiError::invalid(format!("invalid volume specification: '{text}': invalid mount config for type \"{}\": {why}", if bind { "bind" } else { "volume" }))
+    };
+    if !target.starts_with('/') {
+        return Err(no(format!("invalid mount path: '{target}' mount path must be absolute")));
+    }
+    if target.trim_end_matches('/').is_empty() {
+        return Err(no("invalid specification: destination can't be '/'".to_owned()));
+    }
+    let kind = if bind {
         MountKind::Bind { source: source.to_owned(), propagation, recursive, create_source: true }
     } else {
         MountKind::Volume { name: source.to_owned(), no_copy }
@@ -106,7 +116,7 @@ fn described(mount: &WireMount) -> ApiResult<Mount> {
                 options: further,
             }
         }
-        other => return Err(ApiError::invalid(format!("mount type {other:?} is not supported: use bind, volume or tmpfs"))),
+        _ => return Err(no("mount type unknown".to_owned())),
     };
     let labels = mount.volume_options.as_ref().and_then(|options| options.labels.clone()).unwrap_or_default();
     Ok(Mount { kind, target: mount.target.clone(), read_only: mount.read_only, described: true, labels })
@@ -283,7 +293,7 @@ mod tests {
         let with = |kind: &str, source: &str| WireMount { kind: kind.into(), source: source.into(), target: "/x".into(), ..WireMount::default() };
         let described = |mount| one(HostConfig { mounts: Some(vec![mount]), ..HostConfig::default() });
         assert!(matches!(described(with("bind", "/srv")), Ok(Mount { kind: MountKind::Bind { create_source: false, .. }, .. })));
-        assert_eq!(described(with("npipe", "")), Err("mount type \"npipe\" is not supported: use bind, volume or tmpfs".to_owned()));
+        assert_eq!(described(with("npipe", "")), Err("invalid mount config for type \"npipe\": mount type unknown".to_owned()));
         let sub = WireMount { volume_options: Some(VolumeOptions { subpath: "a".into(), ..VolumeOptions::default() }), ..with("volume", "v") };
         assert!(described(sub).is_err_and(|error| error.contains("Subpath")));
     }

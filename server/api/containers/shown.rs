@@ -19,14 +19,14 @@ pub fn config(detail: &ContainerDetail, image: &ImageRuntimeConfig) -> Config {
         hostname: if spec.hostname.is_empty() { detail.summary.id.short().to_owned() } else { spec.hostname.clone() },
         domainname: spec.domainname.clone(),
         user: spec.user.clone(),
-        attach_stdin: spec.stdin_once,
-        attach_stdout: spec.stdin_once,
-        attach_stderr: spec.stdin_once,
+        attach_stdin: spec.attach_stdin,
+        attach_stdout: spec.attach_stdout,
+        attach_stderr: spec.attach_stderr,
         exposed_ports: some(spec.exposed_ports.iter().map(|port| (port.clone(), Empty {})).collect()),
         tty: spec.tty,
         open_stdin: spec.open_stdin,
         stdin_once: spec.stdin_once,
-        env: Some(env(detail)),
+        env: Some(gantry_engine::configured_env(&detail.given_env, &image.env)),
         cmd: cmd.map(Words),
         healthcheck: spec.health.as_ref().map(health),
         image: spec.image.clone(),
@@ -39,13 +39,6 @@ pub fn config(detail: &ContainerDetail, image: &ImageRuntimeConfig) -> Config {
         shell: image.shell.clone().map(Words),
         ..Config::default()
     }
-}
-
-/// Without what every container is given.
-fn env(detail: &ContainerDetail) -> Vec<String> {
-    let hostname = if detail.spec.hostname.is_empty() { detail.summary.id.short() } else { &detail.spec.hostname };
-    let given = format!("HOSTNAME={hostname}");
-    detail.spec.env.iter().filter(|entry| **entry != given).cloned().collect()
 }
 
 fn some<K: Ord, V>(map: std::collections::BTreeMap<K, V>) -> Option<std::collections::BTreeMap<K, V>> {
@@ -149,7 +142,8 @@ fn limits(limits: &Limits) -> HostConfig {
         cpuset_mems: limits.cpuset_mems.clone().unwrap_or_default(),
         device_cgroup_rules: Some(limits.device_rules.clone()).filter(|rules| !rules.is_empty()),
         memory_reservation: limits.memory_reservation_bytes.unwrap_or(0) as i64,
-        memory_swap: limits.memory_swap_bytes.unwrap_or(0),
+        // Docker's default is told as if it had been asked for.
+        memory_swap: limits.memory_swap_bytes.unwrap_or_else(|| limits.memory_bytes.map_or(0, |bytes| bytes as i64 * 2)),
         memory_swappiness: limits.memory_swappiness.map(|value| value as i64),
         oom_kill_disable: Some(limits.oom_kill_disable),
         pids_limit: limits.pids,

@@ -90,7 +90,7 @@ impl Engine {
                 Some((of, "rw")) => (of, false),
                 _ => (text.as_str(), false),
             };
-            let other = self.resolve(of).map_err(|_| EngineError::said(Kind::Conflict, format!("cannot take the volumes of container {of}: there is none")))?;
+            let other = self.resolve(of).map_err(|_| EngineError::said(Kind::Conflict, format!("No such container: {of}")))?;
             let theirs = other.lock().spec.clone();
             authorize(caller, creating(&theirs))?;
             for mut mount in theirs.mounts {
@@ -154,7 +154,7 @@ fn check(spec: &ContainerSpec) -> Result<Vec<String>> {
     for mount in &spec.mounts {
         let target = mount.target.trim_end_matches('/');
         if !target.starts_with('/') || target.split('/').any(|part| part == "..") {
-            return Err(EngineError::said(Kind::Invalid, format!("invalid mount path: {:?} must be an absolute path below /", mount.target)));
+            return Err(EngineError::said(Kind::Invalid, format!("invalid mount path: '{}' mount path must be absolute", mount.target)));
         }
         if !targets.insert(target.to_owned()) {
             return Err(EngineError::said(Kind::Invalid, format!("Duplicate mount point: {target}")));

@@ -43,6 +43,7 @@ impl Engine {
     /// Returns once the container is down.
     pub(crate) async fn stop_by_monitor(&self, container: &Arc<Container>, signal: Option<Signal>, grace: Option<Duration>) -> Result<()> {
         let grace_ms = grace.map(|grace| grace.as_millis() as u64);
+        self.tell_stop(container, signal, grace);
         match self.ask(container, Request::Stop { signal, grace_ms }).await {
             Ok(Reply::Exited(exit)) => self.take_exit(container, &exit).await,
             Ok(_) => {}
@@ -57,6 +58,18 @@ impl Engine {
         Ok(())
     }
 
+    /// What a stop sends, told as docker tells it: the signal that asks, and at once the one that ends if no time is given.
+    fn tell_stop(&self, container: &Arc<Container>, signal: Option<Signal>, grace: Option<Duration>) {
+        if !container.state().is_live() {
+            return;
+        }
+        let asks = signal.or(container.lock().spec.stop_signal).unwrap_or(Signal::TERM);
+        let ends = (grace == Some(Duration::ZERO) && asks != Signal::KILL).then_some(Signal::KILL);
+        for sent in [Some(asks), ends].into_iter().flatten() {
+            self.tell(container, "kill", [("signal", sent.number().to_string())]);
+        }
+    }
+
     pub async fn remove_container(&self, caller: &Caller, reference: &str, options: RemoveOptions) -> Result<()> {
         authorize(caller, Action::Operate)?;
         let container = self.resolve(reference)?;
@@ -66,12 +79,16 @@ impl Engine {
             if !options.force {
                 return Err(EngineError::hinted(
                     Kind::Conflict,
-                    format!("You cannot remove a {state} container {}. Stop the container before attempting removal or force remove", container.id),
+                    format!(
+                        "You cannot remove a {state} container {}. {} the container before attempting removal or force remove",
+                        container.id,
+                        if state == State::Paused { "Unpause and then stop" } else { "Stop" }
+                    ),
                     "stop it first, or remove with force",
                 ));
             }
             self.set_desired(&container, Desired::Removed).await?;
-            match self.stop(&container, Some(Duration::ZERO)).await {
+            match self.stop_by(&container, Some(Signal::KILL), Some(Duration::ZERO)).await {
                 Err(error) if error.kind() != Kind::NotModified => return Err(error),
                 _ => {}
             }

@@ -51,7 +51,7 @@ impl Engine {
         authorize(caller, Action::Exec)?;
         let container = self.resolve(reference)?;
         let held = self.hold(&container, path).await?;
-        tokio::task::spawn_blocking(move || held.stat()).await?
+        tokio::task::spawn_blocking(move || held.stat()).await?.map_err(|error| named(error, reference))
     }
 
     /// A tar of what lies at a path, and what it is.
@@ -62,7 +62,9 @@ impl Engine {
         authorize(caller, Action::Exec)?;
         let container = self.resolve(reference)?;
         let held = self.hold(&container, path).await?;
-        let (stat, held) = tokio::task::spawn_blocking(move || Ok::<_, EngineError>((held.stat()?, held))).await??;
+        let found = tokio::task::spawn_blocking(move || Ok::<_, EngineError>((held.stat()?, held))).await?;
+        let (stat, held) = found.map_err(|error| named(error, reference))?;
+        self.tell(&container, "archive-path", []);
         let download = self.download(move |to| {
             let cancel = to.cancel_flag();
             Root(held.root.as_fd()).copy_out(&held.path, held.name.as_deref(), to, &cancel)
@@ -82,6 +84,7 @@ impl Engine {
         if held.read_only {
             return Err(EngineError::said(Kind::Forbidden, "container rootfs is marked read-only"));
         }
+        self.tell(&container, "extract-to-dir", []);
         let user = if as_user { container.lock().process.user.clone() } else { String::new() };
         tokio::task::spawn_blocking(move || {
             let owner = if user.is_empty() { None } else { Some(ids_of(&held.root, &user)?) };
@@ -90,6 +93,7 @@ impl Engine {
             Ok(Root(held.root.as_fd()).copy_in(&held.path, reader, options, &cancel, &gantry_images::Limits::default())?)
         })
         .await?
+        .map_err(|error| named(error, reference))
     }
 
     /// The whole root filesystem as a tar, without what is mounted into it.
@@ -97,6 +101,7 @@ impl Engine {
         authorize(caller, Action::Exec)?;
         let container = self.resolve(reference)?;
         let held = self.hold_root(&container).await?;
+        self.tell(&container, "export", []);
         Ok(self.download(move |to| {
             let cancel = to.cancel_flag();
             gantry_images::pack(held.root.as_fd(), b"", PackForm::Tree { into_mounts: false }, to, &cancel)
@@ -159,8 +164,9 @@ impl Engine {
         })
         .await??;
         let _known = self.inner.sweeping.read().await;
-        self.put_image(&made, reference.into_iter().collect(), "commit").await?;
-        self.tell(container, "commit", [("imageID", made.id.to_string())]);
+        self.put_image(&made, reference.clone().into_iter().collect(), "tag").await?;
+        let named = reference.map(|name| ("imageRef", name.familiar()));
+        self.tell(container, "commit", named.into_iter().chain([("imageID", made.id.to_string())]));
         Ok(made.id)
     }
 
@@ -209,6 +215,15 @@ impl Engine {
     }
 }
 
+/// A path that is not there is missing in a container that has a name.
+fn named(error: EngineError, container: &str) -> EngineError {
+    let text = error.to_string();
+    match text.strip_suffix(" in container").filter(|_| error.kind() == Kind::NotFound) {
+        Some(path) => EngineError::said(Kind::NotFound, format!("{} in container {container}", path.trim_end_matches('/'))),
+        None => error,
+    }
+}
+
 /// The number may be another process's by the time it is opened, so it is looked at again.
 fn root_of_running(container: &Container) -> Option<OwnedFd> {
     let pid = container.lock().pid?;
@@ -225,8 +240,7 @@ fn ids_of(root: &OwnedFd, user: &str) -> Result<(u32, u32)> {
 
 /// What a container of the new image takes from it: the old image's defaults and what this container was asked for.
 fn take_wish(config: &mut ProcessConfig, spec: &ContainerSpec, image_env: &[String]) {
-    config.env = image_env.to_vec();
-    spec.env.iter().for_each(|entry| gantry_plan::process::set(&mut config.env, entry));
+    config.env = gantry_plan::process::configured(&spec.env, image_env);
     if let Some(entrypoint) = &spec.entrypoint {
         config.entrypoint = Some(entrypoint.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>()).filter(|words| !words.is_empty());
         config.cmd = None;

@@ -5,7 +5,9 @@ use crate::authorize::{authorize, creating};
 use crate::clock::now_ms;
 use crate::registry::{Container, Live};
 use crate::{Engine, EngineError, Result, status};
-use gantry_model::{Action, Caller, ContainerSpec, IpcMode, MountKind, NetworkMode, PidMode, PortBinding};
+use gantry_model::{Action, Caller, ContainerSpec, Digest, IpcMode, MountKind, NetworkMode, PidMode, PortBinding};
+use regex::{Regex, RegexBuilder};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -14,9 +16,20 @@ impl Engine {
     pub async fn list_containers(&self, caller: &Caller, filter: &ListFilter) -> Result<Vec<ContainerSummary>> {
         authorize(caller, Action::View)?;
         let all = self.inner.containers.all();
-        let border = |reference: &Option<String>| reference.as_ref().map(|text| self.resolve(text).map(|container| container.created_at_ms)).transpose();
+        let border = |reference: &Option<String>| {
+            reference
+                .as_ref()
+                .map(|text| {
+                    self.resolve(text)
+                        .map(|container| container.created_at_ms)
+                        .map_err(|error| EngineError::said(error.kind(), format!("no such container {text}")))
+                })
+                .transpose()
+        };
         let (before, since) = (border(&filter.before)?, border(&filter.since)?);
         let ancestors = filter.ancestor.iter().filter_map(|image| self.image_id(image).ok()).collect::<Vec<_>>();
+        let (ids, names) = (Patterns::new(&filter.id), Patterns::new(&filter.name));
+        let mut images = HashMap::new();
         let now = now_ms();
         let everything = filter.all || filter.limit.is_some() || !filter.state.is_empty() || !filter.exited.is_empty();
         let mut rows = Vec::new();
@@ -26,15 +39,30 @@ impl Engine {
             }
             let live = container.lock();
             let shown = everything || live.fact.state.is_live() || live.fact.state == gantry_model::State::Restarting;
-            if !shown || (!filter.ancestor.is_empty() && !ancestors.contains(&container.image_id)) || !matches(filter, &container, &live) {
+            if !shown
+                || (!filter.ancestor.is_empty() && !ancestors.contains(&container.image_id))
+                || !ids.any(container.id.as_str())
+                || !names.any_name(live.name.as_str())
+                || !matches(filter, &live)
+            {
                 continue;
             }
-            rows.push(self.summary(&container, &live, now));
+            let mut row = self.summary(&container, &live, now);
+            self.name_image(&mut row, &mut images);
+            rows.push(row);
             if filter.limit == Some(rows.len()) {
                 break;
             }
         }
         Ok(rows)
+    }
+
+    /// A name that another image has by now, or none, would lie: the id is shown then. `known` spares looking up the same name twice.
+    fn name_image(&self, row: &mut ContainerSummary, known: &mut HashMap<String, Option<Digest>>) {
+        let named = known.entry(row.image.clone()).or_insert_with_key(|name| self.image_id(name).ok());
+        if named.as_ref() != Some(&row.image_id) {
+            row.image = row.image_id.to_string();
+        }
     }
 
     pub async fn container(&self, caller: &Caller, reference: &str) -> Result<ContainerDetail> {
@@ -55,6 +83,10 @@ impl Engine {
         spec.endpoints = live.endpoints.iter().map(|row| row.spec.clone()).collect();
         ContainerDetail {
             summary: self.summary(container, &live, now_ms()),
+            given_env: live.spec.env.clone(),
+            host_cgroupns: live.spec.host_cgroupns.unwrap_or(!self.inner.facts.cgroup_v2),
+            masked_paths: gantry_plan::spec::masked_paths(&live.spec, self.inner.facts.cpus),
+            readonly_paths: gantry_plan::spec::readonly_paths(&live.spec),
             path: words.next().cloned().unwrap_or_default(),
             args: words.cloned().collect(),
             restart_count: live.fact.restart_count,
@@ -137,11 +169,9 @@ fn ports(live: &Live) -> Vec<PublishedPort> {
     list
 }
 
-fn matches(filter: &ListFilter, container: &Container, live: &Live) -> bool {
+fn matches(filter: &ListFilter, live: &Live) -> bool {
     let any = |values: &[String], hit: &dyn Fn(&str) -> bool| values.is_empty() || values.iter().any(|value| hit(value));
-    any(&filter.id, &|id| container.id.as_str().starts_with(id))
-        && any(&filter.name, &|name| name_matches(live.name.as_str(), name))
-        && (filter.state.is_empty() || filter.state.contains(&live.fact.state))
+    (filter.state.is_empty() || filter.state.contains(&live.fact.state))
         && (filter.health.is_empty() || filter.health.iter().any(|wanted| wanted == live.health.as_ref().map_or("none", |health| health.status.as_str())))
         && (filter.exited.is_empty()
             || (live.fact.state == gantry_model::State::Exited && live.fact.exit_code.is_some_and(|code| filter.exited.contains(&code))))
@@ -160,7 +190,7 @@ fn matches(filter: &ListFilter, container: &Container, live: &Live) -> bool {
                 .fact
                 .ports
                 .iter()
-                .any(|port| filter.publish.iter().any(|wanted| wanted.container_port == port.container_port || wanted.host_port == port.host_port)))
+                .any(|port| filter.publish.iter().any(|wanted| wanted.container_port == port.host_port && wanted.protocol == port.protocol)))
 }
 
 /// By the name or the id of the network.
@@ -171,16 +201,26 @@ fn on_network(live: &Live, network: &str) -> bool {
         || live.endpoints.iter().any(|row| row.spec.network == network || row.network.as_ref().is_some_and(|id| id.as_str() == network))
 }
 
-/// A part of the name; `^` and `$` anchor it, and a leading `/` is seen as docker's users write it.
-fn name_matches(name: &str, pattern: &str) -> bool {
-    let (start, rest) = pattern.strip_prefix('^').map_or((false, pattern), |rest| (true, rest));
-    let (end, rest) = rest.strip_suffix('$').map_or((false, rest), |rest| (true, rest));
-    let (start, rest) = rest.strip_prefix('/').map_or((start, rest), |rest| (true, rest));
-    match (start, end) {
-        (true, true) => name == rest,
-        (true, false) => name.starts_with(rest),
-        (false, true) => name.ends_with(rest),
-        (false, false) => name.contains(rest),
+/// Regular expressions of which one must be found somewhere. One that can't be read finds nothing but itself, as with docker.
+struct Patterns<'a> {
+    texts: &'a [String],
+    read: Vec<Regex>,
+}
+
+impl<'a> Patterns<'a> {
+    fn new(texts: &'a [String]) -> Self {
+        // Small: a pattern may come from anybody who may look.
+        let read = texts.iter().filter_map(|text| RegexBuilder::new(text).size_limit(64 << 10).build().ok()).collect();
+        Self { texts, read }
+    }
+
+    fn any(&self, text: &str) -> bool {
+        self.texts.is_empty() || self.texts.iter().any(|own| own == text) || self.read.iter().any(|pattern| pattern.is_match(text))
+    }
+
+    /// With and without the slash that docker puts before names.
+    fn any_name(&self, name: &str) -> bool {
+        self.any(name) || self.any(&format!("/{name}"))
     }
 }
 
@@ -198,9 +238,7 @@ impl Engine {
             wanted.push(of);
         }
         for of in wanted {
-            let neighbour = self
-                .resolve(of)
-                .map_err(|_| EngineError::said(gantry_model::Kind::Conflict, format!("cannot join the namespaces of container {of}: there is none")))?;
+            let neighbour = self.resolve(of).map_err(|_| EngineError::said(gantry_model::Kind::Conflict, format!("No such container: {of}")))?;
             authorize(caller, creating(&neighbour.lock().spec))?;
         }
         Ok(())
@@ -209,14 +247,16 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::name_matches;
+    use super::Patterns;
 
     #[test]
-    fn a_name_filter_is_a_part_that_may_be_anchored() {
-        assert!(name_matches("shop-web-1", "web"));
-        assert!(name_matches("web", "^/web$"));
-        assert!(name_matches("web", "/web"));
-        assert!(!name_matches("shop-web-1", "^web"));
-        assert!(!name_matches("webs", "^web$"));
+    fn a_name_filter_is_a_regular_expression_that_may_see_the_slash() {
+        let finds = |name: &str, pattern: &str| Patterns::new(&[pattern.to_owned()]).any_name(name);
+        for (name, pattern) in [("shop-web-1", "web"), ("web", "^/web$"), ("web", "/web"), ("web", "^web$"), ("web-1", "w.b-[0-9]"), ("db", "(web|db)")] {
+            assert!(finds(name, pattern), "{pattern} in {name}");
+        }
+        for (name, pattern) in [("shop-web-1", "^web"), ("webs", "^web$"), ("web", "["), ("web", &"(a{1000}){1000}")] {
+            assert!(!finds(name, pattern), "{pattern} in {name}");
+        }
     }
 }

@@ -157,8 +157,9 @@ impl Engine {
         let container = self.resolve(reference)?;
         let _verb = container.verbs.lock().await;
         match self.stop(&container, grace).await {
+            Ok(()) => self.tell(&container, "stop", []),
             Err(error) if error.kind() != Kind::NotModified => return Err(error),
-            _ => {}
+            Err(_) => {}
         }
         self.start(&container).await?;
         self.tell(&container, "restart", []);
@@ -167,17 +168,18 @@ impl Engine {
 
     pub async fn kill_container(&self, caller: &Caller, reference: &str, signal: Signal) -> Result<()> {
         authorize(caller, Action::Operate)?;
-        let container = self.resolve(reference)?;
-        self.needs_live(&container)?;
+        let cannot = |error: EngineError| EngineError::said(error.kind(), format!("Cannot kill container: {reference}: {error}"));
+        let container = self.resolve(reference).map_err(cannot)?;
+        self.needs_live(&container).map_err(cannot)?;
         let ends = signal == Signal::KILL || signal == container.lock().spec.stop_signal.unwrap_or(Signal::TERM);
         if ends {
             // No restart policy brings it back.
             self.set_desired(&container, Desired::Stopped).await?;
         }
-        self.tell(&container, "kill", [("signal", signal.number().to_string())]);
         if signal == Signal::KILL {
-            return self.stop_by_monitor(&container, None, Some(Duration::ZERO)).await;
+            return self.stop_by_monitor(&container, Some(Signal::KILL), Some(Duration::ZERO)).await;
         }
+        self.tell(&container, "kill", [("signal", signal.number().to_string())]);
         self.ask(&container, Request::Signal { signal, all: false }).await?;
         Ok(())
     }
@@ -226,7 +228,10 @@ impl Engine {
             return Err(EngineError::said(Kind::Invalid, "Renaming a container with the same name as its current name"));
         }
         containers::rename(&self.inner.db, &container.id, &name).await.map_err(|error| match error.kind() {
-            Kind::Conflict => name_taken(&name, self.inner.containers.has_name(&name).as_ref().map(ContainerId::as_str)),
+            Kind::Conflict => {
+                let taken = name_taken(&name, self.inner.containers.has_name(&name).as_ref().map(ContainerId::as_str));
+                EngineError::said(Kind::Conflict, format!("Error when allocating new name: {taken}"))
+            }
             _ => error.into(),
         })?;
         container.lock().name = name;

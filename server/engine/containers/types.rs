@@ -58,6 +58,12 @@ pub struct ContainerDetail {
     pub summary: ContainerSummary,
     /// The wish as stored, image defaults merged in (`cmd`, `env`, `user` … are what runs).
     pub spec: ContainerSpec,
+    /// As it is without a wish for it.
+    pub host_cgroupns: bool,
+    pub masked_paths: Vec<String>,
+    pub readonly_paths: Vec<String>,
+    /// `NAME=value` as the wish has them, without the image's.
+    pub given_env: Vec<String>,
     pub path: String,
     pub args: Vec<String>,
     pub restart_count: u32,

@@ -28,7 +28,8 @@ impl Engine {
             return Err(EngineError::said(Kind::Invalid, "Restart policy cannot be updated because AutoRemove is enabled for the container"));
         }
         let mut new = old.clone();
-        new.limits = merged(&old.limits, &change).map_err(|error| EngineError::said(error.kind(), error.to_string()))?;
+        new.limits =
+            merged(&old.limits, &change).map_err(|error| EngineError::said(error.kind(), format!("Cannot update container {}: {error}", container.id)))?;
         new.restart = restart.unwrap_or(old.restart);
         let (hand, limits) = (self.inner.hand.clone(), new.limits.clone());
         let (resources, warnings) = tokio::task::spawn_blocking(move || hand.resources(&limits)).await??;

@@ -31,12 +31,15 @@ impl Engine {
         let (before, since) = (created(&filter.before)?, created(&filter.since)?);
         let labels = PruneFilter { until_ms: filter.until_ms, label: filter.label.clone(), no_label: Vec::new() };
         let mut images = self.list_images(caller).await?;
+        if !filter.reference.is_empty() {
+            images.iter_mut().for_each(|image| image.tags.retain(|tag| filter.reference.iter().any(|pattern| named(tag, pattern))));
+        }
         images.retain(|image| {
             labels.takes(image.created_at_ms, &image.labels)
                 && filter.dangling.is_none_or(|dangling| image.tags.is_empty() == dangling)
                 && before.is_none_or(|at| image.created_at_ms < at)
                 && since.is_none_or(|at| image.created_at_ms > at)
-                && (filter.reference.is_empty() || image.tags.iter().any(|tag| filter.reference.iter().any(|pattern| named(tag, pattern))))
+                && (filter.reference.is_empty() || !image.tags.is_empty())
         });
         images.sort_by_key(|image| std::cmp::Reverse(image.created_at_ms));
         Ok(images)

@@ -48,7 +48,10 @@ impl Engine {
                 return Ok(all);
             }
         }
-        let id = self.image_id(reference)?;
+        let id = self.image_id(reference).map_err(|error| match error {
+            EngineError::NoSuchImage(_) => EngineError::NoSuchImage(reference.to_owned()),
+            other => other,
+        })?;
         let names = parsed.filter(|name| self.known().iter().any(|known| known.row.id == id && known.row.tags.contains(name)));
         Ok(vec![(id, names.into_iter().collect())])
     }

@@ -123,10 +123,11 @@ impl Engine {
             live.health = crate::health::starting(live.spec.health.as_ref());
             live.fact = Fact { state: State::Running, started_at_ms: Some(at_ms), restart_count: live.fact.restart_count, ports, ..Fact::default() };
         }
-        self.write_fact(container).await;
-        self.write_names_of(container).await;
+        // At once, so that a short run does not end before it began.
         self.tell_places(container, "connect");
         self.tell(container, "start", []);
+        self.write_fact(container).await;
+        self.write_names_of(container).await;
     }
 
     pub(crate) async fn take_pause(&self, container: &Arc<Container>, state: State, action: &str) {

@@ -73,7 +73,7 @@ fn files_go_in_and_out_of_a_container_whether_it_runs_or_not() {
         assert_eq!(exec(&engine, "web", &["cat", "/tmp/ffalse", "/tmp/ftrue", "/vol/ffalse", "/vol/ftrue"]).await.0, "inside".repeat(4));
         assert_eq!(exec(&engine, "web", &["stat", "-c", "%u", "/tmp/ftrue"]).await.0, "12\n");
         let missing = engine.stat_path(&root(), "web", "/no/such").await.expect_err("it is not there");
-        assert_eq!((missing.kind(), missing.to_string()), (Kind::NotFound, "Could not find the file /no/such in container".to_owned()));
+        assert_eq!((missing.kind(), missing.to_string()), (Kind::NotFound, "Could not find the file /no/such in container web".to_owned()));
     });
 }
 

@@ -30,7 +30,7 @@ fn an_image_is_imported_described_and_removed_with_its_content() {
         let id = image.summary.id.to_string();
         assert_eq!(engine.image(&root(), &id).await.expect("by id").summary.id, engine.image(&root(), &id[7..19]).await.expect("by a prefix").summary.id);
         let removed = engine.remove_image(&root(), "busybox", false).await.expect("removed");
-        assert_eq!((removed.untagged, removed.deleted.len()), (vec!["busybox:latest".to_owned()], 1));
+        assert_eq!((removed.untagged, removed.deleted.len()), (vec!["busybox:latest".to_owned()], 2), "the image and its layer");
         assert_eq!(engine.image(&root(), "busybox").await.expect_err("gone").kind(), Kind::NotFound);
         until("its layer is gone", || layers(&world) == 0);
     });
@@ -55,7 +55,7 @@ fn names_go_first_and_the_image_with_the_last() {
         assert_eq!(job.state, JobState::Done);
         assert_ne!(engine.image(&root(), "shop/web:2").await.expect("there").summary.id.to_string(), id);
         let removed = engine.remove_image(&root(), &id, true).await.expect("removed by id");
-        assert_eq!((removed.untagged.len(), removed.deleted.len()), (1, 1));
+        assert_eq!((removed.untagged.len(), removed.deleted.len()), (1, 1), "its layer is the other's, too");
         assert_eq!(tags(&engine).await, ["shop/web:2"]);
         assert_eq!(engine.remove_image(&root(), "no/such", false).await.expect_err("never there").kind(), Kind::NotFound);
     });
@@ -67,10 +67,11 @@ fn an_image_stays_while_a_container_needs_it() {
     let world = World::with_busybox();
     world.run(async |engine| {
         start(&engine, "user", script("exec sleep 1000")).await;
-        for force in [false, true] {
-            let refused = engine.remove_image(&root(), "busybox", force).await.expect_err("in use");
+        let id = engine.image(&root(), "busybox").await.expect("it is there").summary.id;
+        for (reference, force, words) in [("busybox", false, "must force"), (id.hex(), false, "cannot be forced"), (id.hex(), true, "cannot be forced")] {
+            let refused = engine.remove_image(&root(), reference, force).await.expect_err("in use");
             assert_eq!(refused.kind(), Kind::Conflict);
-            assert!(refused.to_string().contains("cannot be forced") && refused.to_string().contains("is using"), "{refused}");
+            assert!(refused.to_string().contains(words), "{refused}");
         }
         // One of several names may go.
         tag(&engine, "busybox", "other:1").await;

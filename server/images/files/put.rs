@@ -33,7 +33,7 @@ impl Root<'_> {
     pub fn copy_in(self, path: &str, archive: impl Read + Send, options: PutOptions, cancel: &CancelFlag, limits: &Limits) -> Result<(), ImagesError> {
         match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
             Ok(_) => {}
-            Err(Errno::NOTDIR) => return Err(ImagesError::invalid(shown(path.as_bytes()), "extraction point is not a directory")),
+            Err(Errno::NOTDIR) => return Err(ImagesError::NoFolder),
             Err(error) => return Err(super::missing(path, error)),
         }
         let plain = compress::open("archive", archive, cancel, limits)?;

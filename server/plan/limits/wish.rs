@@ -116,10 +116,10 @@ fn cpu(limits: &Limits, host: &HostLimits<'_>) -> Result<Option<LinuxCpu>, Limit
     let period = limits.cpu_period_us.filter(|period| *period != 0);
     let quota = limits.cpu_quota_us.filter(|quota| *quota != 0);
     if nano.is_some() && period.is_some() {
-        return invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set.");
+        return invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set");
     }
     if nano.is_some() && quota.is_some() {
-        return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set.");
+        return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
     }
     // The kernel takes no quota below 1 ms, which is 0.01 of a period.
     if nano.is_some_and(|nano| nano < 10_000_000 || (host.cpus > 0 && nano > i64::from(host.cpus) * 1_000_000_000)) {
@@ -250,8 +250,8 @@ mod tests {
                 json!({ "memory_bytes": 8 << 20, "memory_reservation_bytes": 9 << 20 }),
                 "Minimum memory limit can not be less than memory reservation limit, see usage",
             ),
-            (json!({ "nano_cpus": 1, "cpu_quota_us": 1 }), "Conflicting options: Nano CPUs and CPU Quota cannot both be set."),
-            (json!({ "nano_cpus": 1, "cpu_period_us": 1 }), "Conflicting options: Nano CPUs and CPU Period cannot both be set."),
+            (json!({ "nano_cpus": 1, "cpu_quota_us": 1 }), "Conflicting options: Nano CPUs and CPU Quota cannot both be set"),
+            (json!({ "nano_cpus": 1, "cpu_period_us": 1 }), "Conflicting options: Nano CPUs and CPU Period cannot both be set"),
             (json!({ "nano_cpus": 3_000_000_000i64 }), "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"),
             (json!({ "nano_cpus": -1 }), "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"),
             (json!({ "cpu_period_us": 999 }), "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"),

@@ -28,8 +28,8 @@ pub const DEFAULT_CAPABILITIES: [&str; 14] = [
 /// # Errors
 /// [`SpecError::UnknownCapability`] for a name the kernel does not know.
 pub fn capabilities(security: &Security, bounding: &BTreeSet<String>) -> Result<Vec<String>, SpecError> {
-    let add = names(&security.cap_add)?;
-    let drop = names(&security.cap_drop)?;
+    let add = names("CapAdd", &security.cap_add)?;
+    let drop = names("CapDrop", &security.cap_drop)?;
     let all = |set: &BTreeSet<String>| set.contains("ALL");
     let mut wanted: BTreeSet<String> = if security.privileged || all(&add) {
         bounding.clone()
@@ -45,13 +45,13 @@ pub fn capabilities(security: &Security, bounding: &BTreeSet<String>) -> Result<
     Ok(wanted.intersection(bounding).cloned().collect())
 }
 
-fn names(given: &[String]) -> Result<BTreeSet<String>, SpecError> {
+fn names(list: &'static str, given: &[String]) -> Result<BTreeSet<String>, SpecError> {
     given
         .iter()
         .map(|name| {
             let upper = name.to_ascii_uppercase();
             let short = upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned();
-            if short == "ALL" || short.parse::<Capability>().is_ok() { Ok(short) } else { Err(SpecError::UnknownCapability(name.clone())) }
+            if short == "ALL" || short.parse::<Capability>().is_ok() { Ok(short) } else { Err(SpecError::UnknownCapability(list, name.clone())) }
         })
         .collect()
 }

@@ -12,6 +12,7 @@ mod rlimits;
 pub use capabilities::{DEFAULT_CAPABILITIES, capabilities};
 pub use devices::HostDevice;
 pub use mounts::ResolvedMount;
+pub use paths::{masked_paths, readonly_paths};
 pub use rlimits::all as rlimits;
 
 use crate::process::FinalProcess;
@@ -75,8 +76,9 @@ pub struct SpecInput<'a> {
 /// Why a wish has no spec.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
-    #[error("unknown capability {0:?}: use names as in capabilities(7), for example NET_ADMIN")]
-    UnknownCapability(String),
+    /// `CapAdd` or `CapDrop`, and what it has.
+    #[error("invalid {0}: unknown capability: {1:?}")]
+    UnknownCapability(&'static str, String),
     #[error("unknown ulimit {0:?}: use names as in getrlimit(2), for example nofile")]
     UnknownUlimit(String),
     #[error("ulimit {name}: the soft limit {soft} is above the hard limit {hard}")]
@@ -119,8 +121,8 @@ pub fn runtime_spec(input: SpecInput<'_>) -> Result<Spec, SpecError> {
     resources.set_devices(Some(devices::rules(privileged, &input.devices, &wish.limits.device_rules)?));
     linux.set_resources(Some(resources));
     linux.set_seccomp(input.seccomp.clone());
-    linux.set_masked_paths(Some(paths::masked(wish, input.facts.cpus)));
-    linux.set_readonly_paths(Some(paths::readonly(wish)));
+    linux.set_masked_paths(Some(paths::masked_paths(wish, input.facts.cpus)));
+    linux.set_readonly_paths(Some(paths::readonly_paths(wish)));
     linux.set_rootfs_propagation(mounts::rootfs_propagation(&input.mounts));
     if let Some((host_id, size)) = input.id_map {
         let map = LinuxIdMappingBuilder::default().container_id(0u32).host_id(host_id).size(size).build().expect("every field is set");
@@ -164,7 +166,7 @@ pub fn user(ids: &UserIds) -> User {
 /// Bounding, permitted and effective hold `names`; inheritable and ambient stay empty (runc CVE-2022-29162).
 pub fn capability_sets(names: &[String]) -> Result<LinuxCapabilities, SpecError> {
     let set: oci_spec::runtime::Capabilities =
-        names.iter().map(|name| name.parse().map_err(|_| SpecError::UnknownCapability(name.clone()))).collect::<Result<_, _>>()?;
+        names.iter().map(|name| name.parse().map_err(|_| SpecError::UnknownCapability("capabilities", name.clone()))).collect::<Result<_, _>>()?;
     let mut sets = LinuxCapabilities::default();
     sets.set_bounding(Some(set.clone())).set_permitted(Some(set.clone())).set_effective(Some(set));
     sets.set_inheritable(Some(oci_spec::runtime::Capabilities::new())).set_ambient(Some(oci_spec::runtime::Capabilities::new()));

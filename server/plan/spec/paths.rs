@@ -19,7 +19,8 @@ const MASKED: [&str; 12] = [
 ];
 const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-pub(super) fn masked(wish: &ContainerSpec, cpus: u32) -> Vec<String> {
+/// Those that a container does not see, on a host with so many processors.
+pub fn masked_paths(wish: &ContainerSpec, cpus: u32) -> Vec<String> {
     if let Some(own) = &wish.security.masked_paths {
         return own.clone();
     }
@@ -30,7 +31,8 @@ pub(super) fn masked(wish: &ContainerSpec, cpus: u32) -> Vec<String> {
     MASKED.iter().map(|path| (*path).to_owned()).chain(throttle).collect()
 }
 
-pub(super) fn readonly(wish: &ContainerSpec) -> Vec<String> {
+/// Those that it can only read.
+pub fn readonly_paths(wish: &ContainerSpec) -> Vec<String> {
     match &wish.security.readonly_paths {
         Some(own) => own.clone(),
         None if wish.security.privileged => Vec::new(),

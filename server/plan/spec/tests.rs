@@ -50,7 +50,7 @@ fn capabilities_are_added_and_dropped_as_docker_does() {
     assert!(!capabilities_of(with("CAP_NET_ADMIN", "CHOWN")).contains("CHOWN"));
     assert!(!capabilities_of(with("ALL", "NET_ADMIN")).contains("NET_ADMIN"));
     assert!(capabilities_of(with("ALL", "")).contains("SYS_ADMIN"));
-    assert!(capabilities_of(with("NO_SUCH", "")).starts_with("unknown capability"));
+    assert!(capabilities_of(with("NO_SUCH", "")).contains("unknown capability"));
 }
 
 #[test]

@@ -35,7 +35,8 @@ fn reason(program: &str, errno: i32) -> String {
         0 => "executable file not found in $PATH".to_owned(),
         libc::ENOENT => format!("stat {program}: no such file or directory"),
         libc::EACCES => "permission denied".to_owned(),
-        libc::EISDIR => "is a directory".to_owned(),
+        // In the words of execve: clients know no others.
+        libc::EISDIR => "permission denied".to_owned(),
         libc::ENOEXEC => "exec format error".to_owned(),
         other => io::Error::from_raw_os_error(other).to_string(),
     }

@@ -48,10 +48,14 @@ pub(crate) fn finish(rights: &Rights<'_>, fds: Descriptors<'_>, before_exec: imp
     // The channel moved, and the caller's number for it is closed: from here on failures are told here.
     let terminal = if has_terminal { numbers.next() } else { None };
     let init = numbers.next();
-    let path = match before_gate(rights, &channel, terminal) {
+    // The terminal stays open meanwhile: closing it would end this process, its session's leader, before it has told why.
+    let path = match before_gate(rights, &channel) {
         Ok(path) => path,
         Err(failure) => give_up(&channel, failure),
     };
+    if let Err(failure) = channel::send(channel.as_fd(), &Message::Ready(terminal)).attempting(|| "talk to the parent".to_owned()) {
+        give_up(&channel, failure);
+    }
     let channel = wait_at_gate(channel, listener);
     match before_exec() {
         Ok(()) => give_up(&channel, rights.execute(&path, channel.as_fd(), init.as_ref())),
@@ -64,13 +68,11 @@ fn give_up(channel: &OwnedFd, failure: Failure) -> ! {
     sys::exit_now(1)
 }
 
-fn before_gate(rights: &Rights<'_>, channel: &OwnedFd, terminal: Option<OwnedFd>) -> Result<CString, Failure> {
+fn before_gate(rights: &Rights<'_>, channel: &OwnedFd) -> Result<CString, Failure> {
     sys::reset_signals();
     rights.limit(&mut child::warn(channel.as_fd()))?;
     rights.assume()?;
-    let path = rights.find()?;
-    channel::send(channel.as_fd(), &Message::Ready(terminal)).attempting(|| "talk to the parent".to_owned())?;
-    Ok(path)
+    rights.find()
 }
 
 /// Returns the connection on which a failing execve is told; it closes with a good one.

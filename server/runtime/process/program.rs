@@ -19,7 +19,7 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new(args: &[String], env: &[String]) -> Result<Self, Failure> {
-        let name = args.first().filter(|name| !name.is_empty()).ok_or_else(|| Failure::refused("process.args is empty: there is no program to execute"))?;
+        let name = args.first().ok_or_else(|| Failure::refused("process.args is empty: there is no program to execute"))?;
         let args = args.iter().map(|arg| c_text(arg, "an argument")).collect::<Result<_, _>>()?;
         let mut unique: Vec<String> = Vec::with_capacity(env.len());
         for entry in env {
@@ -47,6 +47,9 @@ impl Program {
 
     /// The path to execute, searched as the user who will execute it.
     pub(crate) fn find(&self) -> Result<CString, Failure> {
+        if self.name.is_empty() {
+            return Err(Failure::exec("", 0));
+        }
         if self.name.contains('/') {
             return match executable(&self.name) {
                 Ok(()) => c_text(&self.name, "the program"),
@@ -103,7 +106,7 @@ mod tests {
         assert_eq!(find("sh", "/nowhere:/bin"), Ok("/bin/sh".to_owned()));
         assert_eq!(find("sh", "/nowhere"), Err(r#"exec: "sh": executable file not found in $PATH"#.to_owned()));
         assert_eq!(find("/nowhere/sh", "/bin"), Err(r#"exec: "/nowhere/sh": stat /nowhere/sh: no such file or directory"#.to_owned()));
-        assert_eq!(find("/etc", "/bin"), Err(r#"exec: "/etc": is a directory"#.to_owned()));
+        assert_eq!(find("/etc", "/bin"), Err(r#"exec: "/etc": permission denied"#.to_owned()));
         assert_eq!(find("/etc/passwd", "/bin"), Err(r#"exec: "/etc/passwd": permission denied"#.to_owned()));
     }
 

@@ -118,7 +118,7 @@ fn a_program_that_can_not_run_is_told_as_docker_tells_it() {
         assert_eq!(text("foo"), (r#"exec: "foo": executable file not found in $PATH"#.to_owned(), Kind::CommandNotFound));
         assert_eq!(text("/foo"), (r#"exec: "/foo": stat /foo: no such file or directory"#.to_owned(), Kind::CommandNotFound));
         assert_eq!(text("/etc/passwd"), (r#"exec: "/etc/passwd": permission denied"#.to_owned(), Kind::CommandNotExecutable));
-        assert_eq!(text("/etc"), (r#"exec: "/etc": is a directory"#.to_owned(), Kind::CommandNotExecutable));
+        assert_eq!(text("/etc"), (r#"exec: "/etc": permission denied"#.to_owned(), Kind::CommandNotExecutable));
     });
 }
 
@@ -139,6 +139,16 @@ fn a_failing_start_names_its_step_and_leaves_nothing() {
         assert_eq!(bundle.refusal(), "change to the working directory /proc/nowhere: No such file or directory (os error 2)");
         assert_eq!(open(), before, "no descriptor is left");
         assert!(rustix::process::wait(rustix::process::WaitOptions::NOHANG).is_err(), "no child is left");
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_working_directory_that_is_not_there_is_made() {
+    alone(|| {
+        let mut bundle = Bundle::new("pwd; stat -c %u:%a .");
+        bundle.set("/process/cwd", json!("/made/for/it"));
+        assert_eq!(bundle.run().expect("it runs").0, "/made/for/it\n0:755\n");
     });
 }
 

@@ -12,9 +12,9 @@ pub struct Filters(BTreeMap<String, Vec<String>>);
 pub enum FilterError {
     #[error("invalid filter: {0}")]
     Json(String),
-    #[error("invalid filter '{0}'")]
+    #[error("Invalid filter '{0}'")]
     Key(String),
-    #[error("invalid filter '{key}={value}'")]
+    #[error("Invalid filter '{key}=[{value}]'")]
     Value { key: String, value: String },
 }
 
@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn unknown_keys_and_values_are_refused() {
         let filters = Filters::parse(r#"{"dangling":["maybe"],"exited":["x"]}"#).expect("valid");
-        assert_eq!(filters.flag("dangling").map_err(|e| e.to_string()), Err("invalid filter 'dangling=maybe'".to_owned()));
+        assert_eq!(filters.flag("dangling").map_err(|e| e.to_string()), Err("Invalid filter 'dangling=[maybe]'".to_owned()));
         assert!(filters.parsed::<i32>("exited").is_err());
-        assert_eq!(filters.only(&["dangling"]).map_err(|e| e.to_string()), Err("invalid filter 'exited'".to_owned()));
+        assert_eq!(filters.only(&["dangling"]).map_err(|e| e.to_string()), Err("Invalid filter 'exited'".to_owned()));
     }
 }
