@@ -1,10 +1,9 @@
 //! The real `docker` command line (docker.io) as a client of our socket.
 
-use crate::support::{self, Said, Server, until};
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use std::io::{Read as _, Write as _};
+use crate::support::terminal::Terminal;
+use crate::support::{self, Said, Server};
+use portable_pty::CommandBuilder;
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// A server, and docker as its client.
 struct Docker {
@@ -42,57 +41,10 @@ impl Docker {
 
     /// In a terminal of 30 rows and 100 columns.
     fn terminal(&self, args: &[&str]) -> Terminal {
-        let pair = native_pty_system().openpty(PtySize { rows: 30, cols: 100, ..PtySize::default() }).expect("a terminal");
         let mut command = CommandBuilder::new("docker");
         command.args(args);
         command.env("DOCKER_HOST", self.host());
-        let child = pair.slave.spawn_command(command).expect("docker starts");
-        let seen = Arc::new(Mutex::new(String::new()));
-        let (mut reader, text) = (pair.master.try_clone_reader().expect("readable"), seen.clone());
-        std::thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(n @ 1..) = reader.read(&mut piece) {
-                text.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&piece[..n]));
-            }
-        });
-        let keys = pair.master.take_writer().expect("writable");
-        Terminal { master: pair.master, child, seen, keys }
-    }
-}
-
-struct Terminal {
-    master: Box<dyn MasterPty + Send>,
-    child: Box<dyn Child + Send + Sync>,
-    seen: Arc<Mutex<String>>,
-    keys: Box<dyn std::io::Write + Send>,
-}
-
-impl Terminal {
-    fn seen(&self) -> String {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Waits for a text, and forgets all up to it.
-    #[track_caller]
-    fn until(&self, text: &str) {
-        until(&format!("{text:?} in {:?}", self.seen()), || self.seen().contains(text));
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = seen.find(text).expect("seen above") + text.len();
-        seen.drain(..end);
-    }
-
-    fn keys(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).expect("typed");
-    }
-
-    #[track_caller]
-    fn exit_code(&mut self) -> u32 {
-        let mut ended = None;
-        until("docker ends", || {
-            ended = self.child.try_wait().expect("waited for");
-            ended.is_some()
-        });
-        ended.expect("it ended").exit_code()
+        Terminal::open(command)
     }
 }
 
@@ -143,7 +95,7 @@ fn docker_s_terminals_resize_detach_and_come_back() {
     terminal.keys("stty size; echo $((6*7))\n");
     terminal.until("30 100");
     terminal.until("42");
-    terminal.master.resize(PtySize { rows: 40, cols: 120, ..PtySize::default() }).expect("resized");
+    terminal.resize(40, 120);
     terminal.keys("while [ \"$(stty size)\" != '40 120' ]; do :; done; echo re''sized\n");
     terminal.until("resized");
     terminal.keys("\x10\x11");

@@ -12,6 +12,7 @@ mod limits;
 mod logs;
 mod names;
 mod networks;
+mod parity;
 mod registry;
 mod restart;
 mod rude_clients;

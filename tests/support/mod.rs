@@ -6,6 +6,7 @@ pub mod leftovers;
 pub mod peers;
 pub mod registry;
 pub mod server;
+pub mod terminal;
 pub mod visitor;
 
 pub use command::{Said, run, until};

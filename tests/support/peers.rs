@@ -6,20 +6,33 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// Debian's docker daemon, without a bridge and without a firewall.
+/// Debian's docker daemon.
 pub struct Docker {
     folder: TempDir,
     child: Child,
 }
 
 impl Docker {
+    /// Without a bridge and without a firewall.
     pub fn start() -> Self {
+        let mut command = Command::new("dockerd");
+        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]);
+        Self::begin(command)
+    }
+
+    /// With all of its network, in a network namespace of its own.
+    pub fn in_own_network() -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", "ip link set lo up; exec \"$0\" \"$@\"", "dockerd"]);
+        Self::begin(command)
+    }
+
+    fn begin(mut command: Command) -> Self {
         let folder = tempfile::Builder::new().prefix("gantry-peer-").tempdir_in("/var/tmp").expect("a scratch folder");
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("settings"), "{}").expect("written");
         let log = std::fs::File::create(at("log")).expect("made");
-        let child = Command::new("dockerd")
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"])
+        let child = command
             .arg(format!("--config-file={}", at("settings").display()))
             .arg(format!("--host=unix://{}", at("socket").display()))
             .arg(format!("--cgroup-parent=/peer{}", std::process::id()))
@@ -45,10 +58,20 @@ impl Docker {
         self.folder.path().join("socket")
     }
 
+    /// What clients take as their host.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// Its `--data-root`.
+    pub fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// Debian's client: others may not speak to this daemon.
     pub fn docker(&self, args: &[&str]) -> Command {
         let mut command = Command::new("/usr/bin/docker");
-        command.arg("--host").arg(format!("unix://{}", self.socket().display())).args(args);
+        command.arg("--host").arg(self.host()).args(args);
         command.env("DOCKER_CONFIG", self.folder.path());
         command
     }

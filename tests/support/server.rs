@@ -22,7 +22,7 @@ pub struct Server {
     pub folder: TempDir,
     /// Of the bridge, the nftables table and the cgroup.
     pub name: String,
-    number: u32,
+    subnet: String,
     own_network: bool,
     log: &'static str,
     /// What else it is started with.
@@ -53,6 +53,11 @@ impl Server {
         Self::new(true, EVERYTHING)
     }
 
+    /// In a network namespace of its own, with the addresses that dockerd takes there.
+    pub fn beside_docker() -> Self {
+        Self::make(true, "info", &[], Some("172.17.0.0/16"))
+    }
+
     /// With the image `busybox`.
     pub fn with_busybox() -> Self {
         Self::start().import_busybox()
@@ -60,19 +65,21 @@ impl Server {
 
     /// With the image `busybox`, and these flags.
     pub fn with_flags(flags: &[&str]) -> Self {
-        Self::make(false, EVERYTHING, flags).import_busybox()
+        Self::make(false, EVERYTHING, flags, None).import_busybox()
     }
 
     fn new(own_network: bool, log: &'static str) -> Self {
-        Self::make(own_network, log, &[])
+        Self::make(own_network, log, &[], None)
     }
 
-    fn make(own_network: bool, log: &'static str, flags: &[&str]) -> Self {
+    /// `subnet` is one that no other test's server has, if it is not given.
+    fn make(own_network: bool, log: &'static str, flags: &[&str], subnet: Option<&str>) -> Self {
         let folder = tempfile::Builder::new().prefix("gantry-e2e-").tempdir_in("/var/tmp").expect("a scratch folder");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("e2e{}n{number}", std::process::id());
-        let mut server =
-            Self { folder, name, number, own_network, log, flags: flags.iter().map(|flag| (*flag).to_owned()).collect(), port: None, running: None };
+        let subnet = subnet.map_or_else(|| format!("10.{}.{}.0/24", 64 + std::process::id() % 128, number % 256), str::to_owned);
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut server = Self { folder, name, subnet, own_network, log, flags, port: None, running: None };
         server.begin();
         server
     }
@@ -97,9 +104,8 @@ impl Server {
         } else {
             Command::new(program())
         };
-        let subnet = format!("10.{}.{}.0/24", 64 + std::process::id() % 128, self.number % 256);
         let listen = format!("127.0.0.1:{}", self.port.as_deref().unwrap_or("0"));
-        command.args(["serve", "--listen", &listen, "--bridge", &self.name, "--subnet", &subnet, "--nft-table", &self.name]);
+        command.args(["serve", "--listen", &listen, "--bridge", &self.name, "--subnet", &self.subnet, "--nft-table", &self.name]);
         command.args(["--cgroup-parent", &format!("/{}", self.name), "--config", "/dev/null", "--log", self.log]);
         command.args(&self.flags).arg("--data-dir").arg(self.path("data")).arg("--run-dir").arg(self.path("run"));
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("opened");
