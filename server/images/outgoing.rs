@@ -1,10 +1,16 @@
 //! An image as a registry takes it: blobs by digest and the manifest that names them.
 
+use crate::archive::Staged;
+use crate::compress::Compression;
 use crate::save::manifest_text;
-use crate::{Blob, ImageStore, ImagesError, Lease};
+use crate::{Blob, CancelFlag, ImageStore, ImagesError, Lease, Limits};
+use flate2::bufread::GzEncoder;
 use gantry_model::Digest;
 use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 /// What goes out. Held against sweeps while this lives.
 pub struct Outgoing {
@@ -27,11 +33,12 @@ impl Outgoing {
 }
 
 impl ImageStore {
-    /// What of an image goes to a registry.
+    /// What of an image goes to a registry. One that came without a manifest has its plain layers compressed first, once and for all.
     ///
     /// # Errors
-    /// If a blob of it is not kept.
-    pub fn outgoing(&self, id: &Digest) -> Result<Outgoing, ImagesError> {
+    /// If a blob of it is not kept, or `cancel` is set.
+    pub fn outgoing(&self, id: &Digest, cancel: &CancelFlag, limits: &Limits) -> Result<Outgoing, ImagesError> {
+        let _compressed = self.compress_layers(id, cancel, limits)?;
         let image = self.image(id)?;
         let layers = crate::save::layer_blobs(&image)?;
         let all = layers.iter().chain(&image.manifest).map(|blob| blob.digest.clone());
@@ -60,5 +67,46 @@ impl ImageStore {
             blobs: self.blob_path(id).parent().map(PathBuf::from).unwrap_or_default(),
             _lease: lease,
         })
+    }
+
+    /// Wires are slower than disks: what a commit or an import keeps plain goes out as gzip. The lease holds what this adds.
+    fn compress_layers(&self, id: &Digest, cancel: &CancelFlag, limits: &Limits) -> Result<Lease, ImagesError> {
+        let mut record = self.record(id)?.ok_or_else(|| ImagesError::NoSuchImage(id.clone()))?;
+        let lease = self.leases.hold(record.layers.iter().filter_map(|layer| layer.blob.as_ref()).map(|blob| blob.digest.clone()));
+        let plain = |blob: &&mut Blob| blob.media_type == Compression::None.layer_media_type();
+        let scratch = self.scratch(limits.keep_free_bytes)?;
+        let mut staged = Staged::default();
+        let as_it_came = record.manifest.is_some();
+        for blob in record.layers.iter_mut().filter(|_| !as_it_came).filter_map(|layer| layer.blob.as_mut()).filter(plain) {
+            let what = format!("compress layer {}", blob.digest.short());
+            let file = File::open(self.blob_path(&blob.digest)).map_err(|e| ImagesError::io(&what, e))?;
+            let source = Stoppable { source: file, cancel };
+            // No time and no name in its head: the same layer gives the same blob.
+            let packed = scratch.spool(&mut GzEncoder::new(BufReader::with_capacity(CHUNK, source), flate2::Compression::default()))?;
+            *blob = Blob { digest: packed.digest.clone(), size_bytes: packed.size, media_type: Compression::Gzip.layer_media_type().to_owned() };
+            staged.blobs.push(packed);
+        }
+        if staged.blobs.is_empty() {
+            return Ok(lease);
+        }
+        let added = self.leases.hold(staged.blobs.iter().map(|blob| blob.digest.clone()));
+        staged.records.push(record);
+        let _alone = self.installing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.install(staged)?;
+        Ok(added)
+    }
+}
+
+const CHUNK: usize = 256 << 10;
+
+struct Stoppable<'a, R> {
+    source: R,
+    cancel: &'a CancelFlag,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
+        self.source.read(buffer)
     }
 }

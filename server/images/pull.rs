@@ -109,19 +109,19 @@ impl ImageStore {
                 (unpacked, Some(partial))
             }
         };
-        // Bytes that were exchanged on the way rarely unpack; that they are the wrong ones says more.
-        if let Err(error) = &unpacked
-            && !matches!(error, ImagesError::Invalid { .. } | ImagesError::Io { .. })
-        {
-            return unpacked.map(|_| unreachable!("an error"));
-        }
-        let blob = match (tee.finish(), unpacked.as_ref().err()) {
-            (Ok(blob), _) => blob,
-            (Err(_), Some(_)) => return Err(unpacked.err().expect("seen above")),
-            (Err(error), None) => return Err(error.within(&place)),
+        let came = |blob: Spooled| prove(format!("{place} from the registry"), &layer.blob.digest, &blob.digest).map(|()| blob);
+        let (blob, diff_id, meta) = match unpacked {
+            Ok((diff_id, meta)) => (came(tee.finish().map_err(|error| error.within(&place))?)?, diff_id, meta),
+            Err(error) => {
+                // Bytes that were exchanged on the way rarely unpack; that they are the wrong ones says more.
+                if matches!(error, ImagesError::Invalid { .. } | ImagesError::Io { .. })
+                    && let Ok(blob) = tee.finish()
+                {
+                    came(blob)?;
+                }
+                return Err(error);
+            }
         };
-        prove(format!("{place} from the registry"), &layer.blob.digest, &blob.digest)?;
-        let (diff_id, meta) = unpacked?;
         prove(format!("the content of {place}"), &layer.diff_id, &diff_id)?;
         if let Some(partial) = &partial {
             partial.describe(&meta)?;

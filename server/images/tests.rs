@@ -8,5 +8,6 @@ mod layers;
 mod make;
 mod pack;
 mod peers;
+mod pull;
 mod save;
 mod support;

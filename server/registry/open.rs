@@ -113,7 +113,7 @@ impl Registry {
         if let Some(known) = self.inner.others.lock().unwrap_or_else(PoisonError::into_inner).get(&host) {
             return Ok(known.clone());
         }
-        let unchecked = self.settings().insecure.iter().any(|named| *named == host);
+        let unchecked = self.settings().insecure.contains(&host);
         let client = tls::client(self.settings(), &host, unchecked)?;
         let mut others = self.inner.others.lock().unwrap_or_else(PoisonError::into_inner);
         // A registry that leads to another host each time gets no memory for it.

@@ -49,7 +49,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(20),
-            answer: Duration::from_secs(60),
+            answer: Duration::from_mins(1),
             stall: Duration::from_secs(30),
             least_bytes: 16 << 10,
             tries: 5,

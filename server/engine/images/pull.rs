@@ -204,7 +204,7 @@ async fn resolve(registry: &Registry, reference: &ImageRef, platform: &Platform)
             }
             Document::Index(list) => {
                 let Some(chosen) = platform.choose(&list) else {
-                    let what = format!("{}", reference.familiar());
+                    let what = reference.familiar();
                     let reason = format!("no matching manifest for {platform} in the manifest list entries");
                     return Err(gantry_registry::RegistryError::Refused { what, status: 404, reason });
                 };

@@ -5,7 +5,7 @@ use crate::jobs::{JobKind, Reporter};
 use crate::{Engine, EngineError, JobWatch, Result};
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use gantry_images::Outgoing;
+use gantry_images::{Limits, Outgoing};
 use gantry_model::{Action, Caller, Digest, ImageRef, Kind};
 use gantry_registry::{Attempted, Credentials, Descriptor, Registry, RegistryError};
 use gantry_store::images;
@@ -78,9 +78,9 @@ impl Engine {
     }
 
     async fn send_image(&self, registry: &Registry, tag: &ImageRef, id: &Digest, reporter: &Reporter) -> Result<()> {
-        let (engine, image) = (self.clone(), id.clone());
+        let (engine, image, cancel) = (self.clone(), id.clone(), reporter.cancel_flag());
         // Held against sweeps until the last byte has gone.
-        let outgoing = tokio::task::spawn_blocking(move || engine.inner.images.outgoing(&image)).await??;
+        let outgoing = tokio::task::spawn_blocking(move || engine.inner.images.outgoing(&image, &cancel, &Limits::default())).await??;
         let elsewhere = self.repositories_of(registry.name(), id, tag.repository());
         let mut seen = BTreeSet::new();
         let layers: Vec<_> = outgoing.layers.iter().filter(|layer| seen.insert(layer.digest.clone())).collect();
