@@ -112,9 +112,9 @@ impl Verb for Logout {
         let server = self.server.unwrap_or_default();
         let name = credentials::key(&server);
         if Logins::read()?.remove(&server)? {
-            println!("Removing login credentials for {name}")
+            println!("Removing login credentials for {name}");
         } else {
-            println!("Not logged in to {name}")
+            println!("Not logged in to {name}");
         }
         Ok(0)
     }
