@@ -25,7 +25,7 @@ const ALWAYS: [(&str, &str, &str); 14] = [
     ("redraw", r"\x1b\[(6n|J)", ""),
     ("redraw", r"(/ # )+", "/ # "),
     // Docker 20.10's client says this if it is slow to give up a wait that nobody needs.
-    ("client", "time=\\S+ level=error msg=\"error waiting for container: context canceled\"\n", ""),
+    ("client", "(time=\\S+ level=error msg=\"|\u{1b}\\[31mERRO\u{1b}\\[0m\\[\\d+\\] )error waiting for container: context canceled *\"?\r?\n", ""),
     // And this, if the terminal's first size comes before its process.
     ("client", "failed to resize tty, using default size\n", ""),
     // Text of Go's HTTP client, with the socket's path.
