@@ -147,6 +147,11 @@ fn mount(line: &mut Line, wish: &Mount) {
             let spread = if *propagation == Propagation::Rprivate { String::new() } else { format!(",bind-propagation={}", propagation.as_str()) };
             line.option("--mount", Some(format!("type=bind,source={source},target={}{spread}{}", wish.target, comma(ro))));
         }
+        // As it was asked for: the two are shown differently.
+        MountKind::Volume { name, no_copy } if !wish.described && !name.is_empty() => {
+            let options = [ro, if *no_copy { "nocopy" } else { "" }].into_iter().filter(|option| !option.is_empty()).collect::<Vec<_>>().join(",");
+            line.option("-v", Some([name.as_str(), &wish.target, &options].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(":")));
+        }
         MountKind::Volume { name, no_copy } => {
             let source = if name.is_empty() { String::new() } else { format!(",source={name}") };
             let copy = if *no_copy { ",volume-nocopy" } else { "" };

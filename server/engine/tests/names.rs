@@ -166,6 +166,8 @@ fn names_are_answered_while_no_server_runs_to_programs_of_any_kind() {
         kind: MountKind::Bind { source: folder.to_owned(), propagation: Propagation::Rprivate, recursive: true, create_source: false },
         target: folder.to_owned(),
         read_only: true,
+        described: false,
+        labels: std::collections::BTreeMap::new(),
     };
     let libraries: Vec<Mount> = folders.map(bind).collect();
     let (web, pid) = world.run(async |engine| {
