@@ -6,9 +6,6 @@ use gantry_model::Kind;
 
 pub fn configure(app: &mut ServiceConfig) {
     app.route("/build", web::post().to(build));
-    app.route("/networks/create", web::post().to(networks));
-    app.route("/networks/{id}/connect", web::post().to(networks));
-    app.route("/networks/{id}/disconnect", web::post().to(networks));
     app.route("/swarm/{verb:init|join}", web::post().to(no_swarm));
     app.route("/swarm/leave", web::post().to(no_member));
     for noun in ["swarm", "nodes", "services", "tasks", "secrets", "configs"] {
@@ -22,10 +19,6 @@ pub fn configure(app: &mut ServiceConfig) {
 
 async fn build() -> ApiResult {
     Err(ApiError::unsupported("building images is not supported yet: build elsewhere and load the image"))
-}
-
-async fn networks() -> ApiResult {
-    Err(ApiError::unsupported("networks of your own are not supported yet: there are bridge, host and none"))
 }
 
 /// In dockerd's words, which clients look for.

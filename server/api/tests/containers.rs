@@ -92,10 +92,8 @@ fn what_can_not_be_honoured_is_refused_by_name() {
     };
     for (body, words) in [
         (json!({ "HostConfig": { "Memory": "much" } }), "HostConfig.Memory"),
-        (json!({ "MacAddress": "02:00:00:00:00:01" }), "MAC address"),
         (json!({ "HostConfig": { "Links": ["db"] } }), "links are not supported"),
         (json!({ "HostConfig": { "DeviceRequests": [{ "Count": -1 }] } }), "device driver"),
-        (json!({ "HostConfig": { "NetworkMode": "nosuch" } }), "network nosuch not found"),
         (json!({ "HostConfig": { "Binds": ["/a:/b:sideways"] } }), "invalid mode"),
         (json!({ "HostConfig": { "SecurityOpt": ["magic"] } }), "invalid --security-opt"),
         (json!({ "HostConfig": { "RestartPolicy": { "Name": "perhaps" } } }), "invalid restart policy"),

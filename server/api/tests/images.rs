@@ -17,7 +17,9 @@ fn an_image_is_named_described_saved_removed_and_loaded_again() {
     let saved = server.get("/images/registry.example:5000/team/app:1/get").body;
     let gone = server.delete("/images/registry.example:5000/team/app:1").json();
     assert_eq!(gone, json!([{ "Untagged": "registry.example:5000/team/app:1" }]));
-    assert_eq!(server.delete("/images/busybox").json(), json!([{ "Untagged": "busybox:latest" }, { "Deleted": id }]));
+    // Image and layer, in docker's order.
+    let gone = server.delete("/images/busybox").json();
+    assert_eq!((&gone[0], &gone[1], gone.as_array().map(Vec::len)), (&json!({ "Untagged": "busybox:latest" }), &json!({ "Deleted": id }), Some(3)));
     assert_eq!(server.get("/images/json").json(), json!([]));
     assert_eq!(server.get("/images/busybox/json").is(404), "No such image: busybox:latest");
     let loaded = lines(&server.send("POST", "/images/load?quiet=1", "application/x-tar", &saved).body);
@@ -59,9 +61,6 @@ fn images_are_filtered_and_pruned() {
 #[ignore = "needs root"]
 fn what_comes_later_says_so() {
     let server = Server::start();
-    assert_eq!(server.post("/images/create?fromImage=alpine&tag=3", &Value::Null).is(501), "pulling alpine:3 is not supported yet");
-    for path in ["/build", "/auth", "/networks/create", "/images/alpine/push"] {
-        assert!(server.post(path, &Value::Null).is(501).contains("not supported yet"), "{path}");
-    }
-    assert_eq!(server.post("/swarm/leave?force=1", &Value::Null).is(503), "This node is not a swarm manager. Gantry has no swarm mode");
+    assert!(server.post("/build", &Value::Null).is(501).contains("not supported yet"));
+    assert_eq!(server.post("/swarm/leave?force=1", &Value::Null).is(503), "This node is not part of a swarm");
 }

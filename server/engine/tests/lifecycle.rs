@@ -35,7 +35,7 @@ fn a_container_lives_from_create_to_remove() {
             actions.push(events.next().await.expect("more come").action);
         }
         actions.retain(|action| !action.starts_with("exec"));
-        assert_eq!(actions, ["create", "start", "die", "stop", "destroy"]);
+        assert_eq!(actions, ["create", "connect", "start", "kill", "kill", "die", "disconnect", "stop", "destroy"]);
     });
     world.nothing_is_left();
 }

@@ -23,7 +23,7 @@ fn a_container_that_eats_memory_is_killed_and_the_reason_is_known() {
         while actions.last().is_none_or(|last| last != "die") {
             actions.push(events.next().await.expect("more come").action);
         }
-        assert_eq!(actions, ["create", "start", "oom", "die"]);
+        assert_eq!(actions, ["create", "connect", "start", "oom", "die"]);
     });
     until("the cgroups are gone", || world.cgroups().is_empty());
 }
