@@ -108,7 +108,7 @@ class GitLab(Case):
 
 class Workflows(Case):
     def test_steps_run_as_execs_on_files_that_were_put_there(self):
-        job = self.create(["-f", "/dev/null"], entrypoint=["tail"], working_dir="/work/repo", environment=["RUNNER=yes"], volumes=[self.mark + ":/work"])
+        job = self.create(["-f", "/dev/null"], entrypoint=["tail"], working_dir="/builds/repo", environment=["RUNNER=yes"], volumes=[self.mark + ":/builds"])
         job.start()
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
@@ -121,9 +121,9 @@ class Workflows(Case):
         answer = ask("PUT", "/containers/%s/archive?path=/&noOverwriteDirNonDir=false&copyUIDGID=true" % job.id, archive.getvalue(), {"Content-Type": "application/x-tar"})
         self.assertEqual(answer.status, 200)
         self.assertEqual(job.exec_run("stat -c '%u %a' /var/run/step.sh").output.strip().strip(b"'"), b"1000 755")
-        code, output = job.exec_run(["/var/run/step.sh"], environment={"STEP": "one", "OUTPUT": "/work/output"}, workdir="/work/repo")
-        self.assertEqual((code, output), (0, b"step in /work/repo with one yes\n"))
-        bits, _ = job.get_archive("/work/output")
+        code, output = job.exec_run(["/var/run/step.sh"], environment={"STEP": "one", "OUTPUT": "/builds/output"}, workdir="/builds/repo")
+        self.assertEqual((code, output), (0, b"step in /builds/repo with one yes\n"))
+        bits, _ = job.get_archive("/builds/output")
         self.assertEqual(in_tar(b"".join(bits), "output"), b"result=42\n")
         self.assertEqual(job.exec_run(["sh", "-c", "exit 3"]).exit_code, 3)
         job.remove(force=True)

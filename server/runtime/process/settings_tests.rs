@@ -87,9 +87,9 @@ fn a_read_only_root_has_writable_mounts() {
     alone(|| {
         let change = |bundle: &mut Bundle| {
             bundle.set("/root/readonly", json!(true));
-            bundle.add("/mounts", json!({ "destination": "/work/deep", "type": "tmpfs", "source": "tmpfs", "options": ["mode=700"] }));
+            bundle.add("/mounts", json!({ "destination": "/one/deep", "type": "tmpfs", "source": "tmpfs", "options": ["mode=700"] }));
         };
-        check(change, "touch /x 2>/dev/null || echo no; touch /work/deep/x && echo yes; stat -c %a /work/deep", "no\nyes\n700");
+        check(change, "touch /x 2>/dev/null || echo no; touch /one/deep/x && echo yes; stat -c %a /one/deep", "no\nyes\n700");
     });
 }
 
