@@ -193,6 +193,8 @@ impl Engine {
     pub(crate) async fn launch_exec(&self, container: &Arc<Container>, id: &ExecId, exec: Exec) -> Result<Client> {
         let command = container.lock().execs.get(id).map(|known| known.spec.args.join(" ")).unwrap_or_default();
         let size = exec.size;
+        // Before its end can be told, which the monitor does on a way of its own.
+        self.tell(container, format!("exec_start: {command}"), [("execID", id.to_string())]);
         let launch = async {
             let mut client = Client::connect(&self.socket(&container.id)).await?;
             match client.request(Request::Exec(exec)).await? {
@@ -210,7 +212,6 @@ impl Engine {
                 if let Some(wanted) = wanted.filter(|wanted| Some(*wanted) != size) {
                     let _ = self.ask(container, Request::Resize { session: Session::Exec(id.clone()), size: wanted }).await;
                 }
-                self.tell(container, format!("exec_start: {command}"), [("execID", id.to_string())]);
                 Ok(client)
             }
             Err(error) => {
