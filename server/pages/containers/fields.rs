@@ -86,7 +86,7 @@ pub const GROUPS: &[Group] = &[
                 "Network",
                 "--network",
                 "bridge",
-                "bridge (an address of its own), host (the host's network; admins), none, or container:NAME to share another's.",
+                "bridge (an address of its own), a network of yours (containers find each other by name), host (admins), none, or container:NAME to share another's.",
             ),
             tick("publish_all", "Publish all", "-P", "Every port the image exposes, each on a free port of the host."),
             lines("extra_hosts", "Names", "--add-host", "db.local:10.0.0.7", "Name, colon, address: lines for its /etc/hosts."),

@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// Longer than any line takes.
 const SECS: &str = "40";
 
+/// What runc says when its first process is gone before it is told to go on: now and then on a busy machine.
+const ACCIDENT: &str = "write init-p: broken pipe";
+
 /// Takes away what a case left: only the images that both began with stay.
 const CLEAR: &str = r#"
 docker ps -aq --no-trunc | xargs -r docker rm -f -v
@@ -91,6 +94,12 @@ impl Side {
 
     /// What each line said, and how it ended. Afterwards everything is as before.
     pub fn run(&self, case: &Case) -> Vec<Said> {
+        // Of an accident of theirs nothing is learned about us.
+        let broke = |said: &Said| matches!(self.daemon, Daemon::Docker(_)) && said.err.contains(ACCIDENT);
+        (0..2).map(|_| self.once(case)).find(|said| !said.iter().any(broke)).unwrap_or_else(|| self.once(case))
+    }
+
+    fn once(&self, case: &Case) -> Vec<Said> {
         let folder = self.folder.path().join("case");
         std::fs::create_dir(&folder).expect("made");
         let said = case.lines.iter().map(|line| self.line(&folder, line)).collect();
