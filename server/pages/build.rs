@@ -13,11 +13,14 @@ fn main() {
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let dist = match std::env::var_os("GANTRY_WEB_DIST") {
-        Some(dist) => PathBuf::from(dist),
+        Some(dist) => {
+            println!("cargo:rerun-if-changed={}", Path::new(&dist).join("manifest.txt").display());
+            PathBuf::from(dist)
+        }
+        // Nobody watches what is made here: it is newer than the start of this program, so that each build would run it again.
         None => built_by_npm(&web, &out.join("web")),
     };
     let manifest = dist.join("manifest.txt");
-    println!("cargo:rerun-if-changed={}", manifest.display());
     let Ok(manifest) = fs::read_to_string(&manifest) else {
         give_up(&format!("{} is missing: GANTRY_WEB_DIST must name a folder that `node web/build.mjs FOLDER` made", manifest.display()))
     };

@@ -84,7 +84,7 @@ fn write(world: &World, rounds: usize, report: &mut Report) {
         wrote(|args| world.gantry.ok(args), &lines, &[], watch)
     });
     let docker: Measure<'_> = Box::new(|_| wrote(|args| world.docker.ok(args), &lines, &["--log-driver", "json-file"], || ()));
-    let others: Measure<'_> = Box::new(|_| wrote(|args| podman.ok(args), &lines, &["--ulimit", "host"], || ()));
+    let others: Measure<'_> = Box::new(|_| wrote(|args| podman.ok(args), &lines, &["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"], || ()));
     let [gantry, docker, podman] = in_turns(rounds, [gantry, docker, others]);
     Report::say("gantry", gantry, "MB/s");
     Report::say("docker, json-file", docker, "MB/s");

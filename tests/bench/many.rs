@@ -55,7 +55,9 @@ fn starts(world: &World, rounds: usize, report: &mut Report) {
         let before = memory();
         let took = side_by_side(STARTED, |number| make(&run(number)));
         added.push((memory() - before) / STARTED as f64);
-        names.chunks(10).for_each(|some| drop(measure::time(&mut make(&[&["rm", "-f"][..], &some.iter().map(String::as_str).collect::<Vec<_>>()].concat()))));
+        for some in names.chunks(10) {
+            measure::time(&mut make(&[&["rm", "-f"][..], &some.iter().map(String::as_str).collect::<Vec<_>>()].concat()));
+        }
         took
     };
     let gantry: Measure<'_> = Box::new(|_| round(&|args| world.gantry.gantry(args), &|| gantry_mib(world), &mut ours));
