@@ -124,7 +124,8 @@ impl Podman {
         let at = |name: &str| self.folder.path().join(name);
         let mut command = Command::new("podman");
         command.arg("--root").arg(at("data")).arg("--runroot").arg(at("run")).arg("--tmpdir").arg(at("tmp"));
-        command.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]).args(args);
+        // Debian's crun refuses a host with both versions of cgroups.
+        command.args(["--runtime", "runc", "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]).args(args);
         command.env("TMPDIR", self.folder.path()).env_remove("XDG_RUNTIME_DIR");
         command::run(&mut command, &[]).ok().trim_end().to_owned()
     }
